@@ -1,0 +1,1 @@
+"""Camera drivers without ROS: each yields stamped images of one stream."""

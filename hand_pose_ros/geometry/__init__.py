@@ -1,0 +1,1 @@
+"""Cameras and rigid transforms: pure functions on arrays."""
