@@ -20,7 +20,7 @@ class Estimator(Protocol):
     timings: dict[str, float]
 
     def estimate(self, frame: RigFrame) -> list[HandPose]:
-        """Return the hands in one frame, in the optical frame of ``frame.reference``."""
+        """Return the hands in one frame, expressed in ``frame.frame_id``."""
         ...
 
     def reset(self) -> None:

@@ -31,7 +31,7 @@ class HandModelParameters:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HandPose:
-    """One hand at the frame's reference stamp, in the frame's reference optical frame.
+    """One hand at the frame's reference stamp, in the frame's ``frame_id``.
 
     Attributes:
         side: ``left`` or ``right``, the physical hand.

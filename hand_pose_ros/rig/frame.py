@@ -40,22 +40,22 @@ class RigFrame:
     """A synchronised set of images; any stream may be missing.
 
     Attributes:
-        streams: images by stream name (``thermal``, ``nir``, ``depth``, ``rgb``).
-        reference: name of the stream whose stamp and optical frame the results carry.
+        streams: images by stream name (``thermal``, ``nir``, ``depth``, ``rgb``); at least one.
+        reference: name of the stream, present in ``streams``, whose stamp the results carry.
+        frame_id: the frame the results are expressed in; the same for every frame of a run, also
+            when that camera's own image is missing.
+        T_rig_frame: (4, 4) maps points of ``frame_id`` into the rig frame.
     """
 
     streams: dict[str, StreamImage]
     reference: str
+    frame_id: str = ''
+    T_rig_frame: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
 
     @property
     def stamp(self) -> int:
         """Acquisition stamp of the reference image in nanoseconds."""
         return self.streams[self.reference].stamp
-
-    @property
-    def frame_id(self) -> str:
-        """Optical frame in which results are expressed."""
-        return self.streams[self.reference].frame_id
 
     @property
     def spread(self) -> int:
