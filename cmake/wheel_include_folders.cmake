@@ -1,0 +1,15 @@
+# The message packages of the PyPI wheels export include folders of the machine that built them;
+# CMake refuses imported targets with folders that do not exist. Drops those, elsewhere a no-op.
+get_property(_imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+foreach(_target IN LISTS _imported)
+  if(_target MATCHES "__rosidl_generator_py$")
+    get_target_property(_folders ${_target} INTERFACE_INCLUDE_DIRECTORIES)
+    set(_kept)
+    foreach(_folder IN LISTS _folders)
+      if(EXISTS "${_folder}" OR _folder MATCHES "\\$<")
+        list(APPEND _kept "${_folder}")
+      endif()
+    endforeach()
+    set_target_properties(${_target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${_kept}")
+  endif()
+endforeach()
