@@ -1,0 +1,1 @@
+"""Evaluation: error measures with their exact protocols, and matching results with truth."""
