@@ -1,0 +1,1 @@
+"""Hand models: safe model files, the MANO layer, fast kinematics and fitting."""

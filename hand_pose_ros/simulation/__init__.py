@@ -1,0 +1,1 @@
+"""The simulated head rig: moving hands, one renderer, four sensor models."""
