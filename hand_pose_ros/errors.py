@@ -19,3 +19,7 @@ class ModelError(HandPoseError):
 
 class CameraError(HandPoseError):
     """A camera driver that does not exist, cannot open its source or lost it."""
+
+
+class BagError(HandPoseError):
+    """A bag that cannot be written or read."""

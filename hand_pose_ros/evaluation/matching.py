@@ -26,7 +26,7 @@ class JointTrack:
 
     @classmethod
     def of(cls, samples: Iterable[tuple[int, Array]]) -> 'JointTrack':
-        """Build a track from (stamp, joints (21, 3)) in any order; the last of equal stamps counts."""
+        """Build a track from (stamp, joints (21, 3)) in any order; the last of a stamp wins."""
         ordered = sorted(dict(samples).items())
         stamps = np.array([stamp for stamp, _ in ordered], dtype=np.int64)
         joints = np.array([joints for _, joints in ordered], dtype=np.float64)

@@ -47,7 +47,7 @@ def _nanmean(values: Array, axis: int | None = None) -> Array:
     """Mean over the values that are there; NaN, without a warning, where there are none."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', category=RuntimeWarning)
-        return np.nanmean(values, axis=axis)
+        return np.asarray(np.nanmean(values, axis=axis))
 
 
 def joint_errors(predicted: Array, truth: Array) -> Array:

@@ -1,0 +1,107 @@
+"""Reads rosbag2 folders (mcap or sqlite3) without ROS, one message at a time."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.highlevel import AnyReader, AnyReaderError
+
+from hand_pose_ros.errors import BagError
+
+_HEADER = struct.Struct('<iI')
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagMessage:
+    """One recorded message.
+
+    Attributes:
+        topic: its topic.
+        type_name: its type, for example ``sensor_msgs/msg/Image``.
+        stamp: time of reception, integer nanoseconds.
+        data: the serialised message with its four-byte header.
+    """
+
+    topic: str
+    type_name: str
+    stamp: int
+    data: bytes
+
+
+def header_stamp(data: bytes) -> int:
+    """Read the acquisition stamp (ns) of a serialised message that starts with a Header.
+
+    Raises:
+        BagError: if the message is too short or not little endian.
+    """
+    if len(data) < 12 or data[1] != 1:
+        raise BagError('a message is not little-endian CDR that starts with a header stamp.')
+    seconds, nanoseconds = _HEADER.unpack_from(data, 4)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+class BagReader:
+    """A bag open for reading; use as a context manager. Memory use does not grow with the bag."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a bag folder.
+
+        Raises:
+            BagError: if it is missing, incomplete or not a bag.
+        """
+        self.folder = Path(folder)
+        if not self.folder.exists():
+            raise BagError(f'bag {self.folder} does not exist: check the path.')
+        try:
+            self._reader = AnyReader([self.folder])
+            self._reader.open()
+        except (AnyReaderError, FileNotFoundError) as error:
+            raise BagError(
+                f'bag {self.folder} cannot be read ({error}): was its recording interrupted?'
+            ) from None
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Types by topic."""
+        return {entry.topic: entry.msgtype for entry in self._reader.connections}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of messages by topic."""
+        return {entry.topic: entry.msgcount for entry in self._reader.connections}
+
+    def messages(self, *topics: str) -> Iterator[BagMessage]:
+        """Yield the messages of the named topics (of all when none is named) in time order."""
+        chosen = [
+            entry for entry in self._reader.connections if not topics or entry.topic in topics
+        ]
+        if not chosen:
+            return
+        for connection, stamp, data in self._reader.messages(connections=chosen):
+            yield BagMessage(
+                topic=connection.topic, type_name=connection.msgtype, stamp=stamp, data=bytes(data)
+            )
+
+    def decode(self, message: BagMessage) -> Any:
+        """Return a recorded message as an object with the fields of its type."""
+        return self._reader.deserialize(message.data, message.type_name)
+
+    def close(self) -> None:
+        """Release the files."""
+        self._reader.close()
+
+    def __enter__(self) -> 'BagReader':
+        """Return the open reader."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release the files."""
+        self.close()
