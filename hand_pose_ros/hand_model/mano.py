@@ -1,5 +1,7 @@
 """The MANO layer of smplx (differentiable, torch) around our own model files."""
 
+import contextlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -40,14 +42,15 @@ def mano_layer(side: Side = 'right', path: str | Path | None = None) -> smplx.MA
         hands_components=np.eye(45),
         hands_mean=data.hands_mean.ravel(),
     )
-    return smplx.MANO(
-        '',
-        is_rhand=side == 'right',
-        data_struct=arrays,
-        use_pca=False,
-        flat_hand_mean=True,
-        num_pca_comps=45,
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # smplx prints a warning about 10 shapes
+        return smplx.MANO(
+            '',
+            is_rhand=side == 'right',
+            data_struct=arrays,
+            use_pca=False,
+            flat_hand_mean=True,
+            num_pca_comps=45,
+        )
 
 
 def joints_with_tips(
