@@ -16,7 +16,9 @@ def share_folders() -> list[Path]:
     The ament prefixes of the environment come first (a ROS installation), then the Python
     environment (a virtual environment that nobody activated), then the checkout.
     """
-    prefixes = [prefix for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if prefix]
+    prefixes = [
+        prefix for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if prefix
+    ]
     shares = [Path(prefix) / 'share' / _PACKAGE for prefix in (*prefixes, sys.prefix)]
     return [*shares, _CHECKOUT]
 
@@ -36,7 +38,7 @@ def share_file(relative: str) -> Path:
             return folder / path
     searched = ', '.join(str(folder) for folder in folders)
     raise HandPoseError(
-        f'shared file {relative!r} is in none of {searched}; install the package again (`make setup`).'
+        f'shared file {relative!r} is in none of {searched}; run `make setup` again.'
     )
 
 
@@ -49,6 +51,6 @@ def asset(name: str) -> Path:
     path = Path(__file__).parent / 'assets' / name
     if Path(name).name != name or not path.is_file():
         raise HandPoseError(
-            f'package data {name!r} is not in {path.parent}; install the package again (`make setup`).'
+            f'package data {name!r} is not in {path.parent}; run `make setup` again.'
         )
     return path
