@@ -1,6 +1,7 @@
 """What all tests share: a private corner of ROS, few threads, and the test data."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ.setdefault(_name, '1')
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
+os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 # One domain per worker and per run: 101 is the highest number that needs no other ports.
 _FIRST_DOMAIN = int(os.environ.get('ROS_DOMAIN_ID', 20 + os.getppid() % 70))
 os.environ['ROS_DOMAIN_ID'] = str((_FIRST_DOMAIN + int(_WORKER)) % 102)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 rclpy = pytest.importorskip('rclpy')
-import tf2_msgs
-from ament_index_python.packages import get_resources
+from ament_index_python.packages import get_package_prefix
 from geometry_msgs.msg import TransformStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
@@ -84,7 +83,7 @@ def test_listener_with_its_own_thread(nodes):
 
 
 def test_tf_message_has_the_type_hash_of_every_ros_installation():
-    prefix = get_resources('packages')['tf2_msgs'] if hasattr(tf2_msgs, '__path__') else ''
+    prefix = get_package_prefix('tf2_msgs')
     description = Path(prefix) / 'share' / 'tf2_msgs' / 'msg' / 'TFMessage.json'
     hashes = json.loads(description.read_text())['type_hashes']
     assert {'type_name': 'tf2_msgs/msg/TFMessage', 'hash_string': TYPE_HASH} in hashes
