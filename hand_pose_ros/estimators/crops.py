@@ -51,13 +51,7 @@ def stretch_of(stream: StreamImage, modality: Modality) -> Stretch:
     return Stretch(black=high, white=low) if inverted else Stretch(black=low, white=high)
 
 
-def whole_image(image: NDArray[Any]) -> Region:
-    """Return the upright square that holds the whole image, centred (the letterbox)."""
-    height, width = image.shape[:2]
-    return Region(center=np.array([width, height]) / 2, size=float(max(width, height)), angle=0.0)
-
-
-def crop(image: NDArray[Any], region: Region, size: int, stretch: Stretch) -> NDArray[np.float32]:
+def cut(image: NDArray[Any], region: Region, size: int, stretch: Stretch) -> NDArray[np.float32]:
     """Return a region as (size, size, 3) float32 in 0..1; black outside the image.
 
     Crop pixel i lies at i / size of the region's side (see ``Region.matrix``).

@@ -1,14 +1,17 @@
 """Landmark stream: follows the hands in the images of one camera, in 2D."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.crops import Stretch, crop, stretch_of, whole_image
+from hand_pose_ros.estimators.crops import Stretch, cut, stretch_of
+from hand_pose_ros.estimators.handedness import SideBias
 from hand_pose_ros.estimators.networks import LANDMARK_INPUT, HandNetworks, LandmarkOutput
 from hand_pose_ros.estimators.palm_detection import PALM_INPUT, palms_in_image
-from hand_pose_ros.estimators.regions import Region, iou, region_from_landmarks
+from hand_pose_ros.estimators.palm_search import tiles, turned, whole_image
+from hand_pose_ros.estimators.regions import Region, distinct, region_from_landmarks
 from hand_pose_ros.rig.frame import Modality, StreamImage
 
 Array = NDArray[np.float64]
@@ -24,12 +27,17 @@ class LandmarkStreamConfig:
         palm_interval: least time between two runs of the palm detector while a hand is missing,
             seconds. A hand that was just lost is looked for at once.
         duplicate_iou: two regions that overlap more are one hand.
+        search: ``quick`` looks for palms in the whole image; ``thorough``, for photos rather
+            than live cameras, also in its parts and turned, as long as no hand was found.
+        side_interval: time between two measurements of the side output's lean, seconds.
     """
 
     presence: float = 0.5
     palm_score: float = 0.5
     palm_interval: float = 0.1
     duplicate_iou: float = 0.5
+    search: Literal['quick', 'thorough'] = 'quick'
+    side_interval: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,12 +46,12 @@ class HandLandmarks:
 
     Attributes:
         points: (21, 2) pixels of the native image.
-        relative_depth: (21,) in pixels like ``points``, towards the scene positive, wrist about
-            zero: a hint about order, not a measurement.
+        relative_depth: (21,) in pixels like ``points``, away from the camera positive, wrist
+            about zero: a hint about order, not a measurement.
         presence: probability in 0..1 that this is a hand.
         right_probability: probability in 0..1 that it is a physical right hand, the image not
             being mirrored.
-        region: where the hand was seen, and where to look for it in the next image.
+        region: where to look for the hand in the next image.
         world: (21, 3) the network's idea of the shape in the image's axes. Never metres.
     """
 
@@ -71,20 +79,19 @@ class LandmarkStream:
         self.modality = modality
         self.config = config or LandmarkStreamConfig()
         self._networks = networks
+        self._side_bias = SideBias(self.config.side_interval)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all hands; the camera's side bias is kept."""
         self._regions: list[Region] = []
         self._palm_stamp: int | None = None
         self._stamp: int | None = None
 
-    def reset(self) -> None:
-        """Forget all hands."""
-        self._regions = []
-        self._palm_stamp = None
-        self._stamp = None
-
     def update(
         self, stream: StreamImage, regions: list[Region] | None = None, max_hands: int = 2
     ) -> list[HandLandmarks]:
-        """Return the hands in the next image, best first.
+        """Return the hands in the next image, most certain first.
 
         Args:
             stream: the image; a stamp before the last one resets the stream.
@@ -97,54 +104,81 @@ class LandmarkStream:
         if self._stamp is not None and stream.stamp < self._stamp:
             self.reset()
         stretch = stretch_of(stream, self.modality)
-        expected = self._regions if regions is None else regions
-        expected = self._distinct(expected)[:max_hands]
-        hands = self._merge(self._look(stream, expected, stretch))
-        lost = len(hands) < len(expected) or self._stamp is None
+        given = self._regions if regions is None else regions
+        expected = distinct(given, self.config.duplicate_iou)[:max_hands]
+        hands = self._merge(self._follow(stream, expected, stretch))
+        lost = len(hands) < len(expected)
         if len(hands) < max_hands and (lost or self._palm_is_due(stream.stamp)):
             self._palm_stamp = stream.stamp
-            found = self._palm_regions(stream, stretch)
-            known = [hand.region for hand in hands]
-            fresh = self._distinct([*known, *found])[len(known) : max_hands]
-            hands = self._merge([*hands, *self._look(stream, fresh, stretch)])
+            hands = self._search(stream, stretch, hands, max_hands)
         self._stamp = stream.stamp
         self._regions = [hand.region for hand in hands]
-        return hands
+        return [
+            replace(
+                hand, right_probability=self._side_bias.right_probability(hand.right_probability)
+            )
+            for hand in hands
+        ]
 
     def _palm_is_due(self, stamp: int) -> bool:
         if self._palm_stamp is None:
             return True
         return stamp - self._palm_stamp >= self.config.palm_interval * 1e9
 
-    def _palm_regions(self, stream: StreamImage, stretch: Stretch) -> list[Region]:
-        window = whole_image(stream.image)
-        image = crop(stream.image, window, PALM_INPUT, stretch)
-        palms = palms_in_image(*self._networks.palms(image), window, self.config.palm_score)
-        return [palm.region for palm in palms]
+    def _search(
+        self, stream: StreamImage, stretch: Stretch, hands: list[HandLandmarks], max_hands: int
+    ) -> list[HandLandmarks]:
+        stages = [[whole_image(stream.image)]]
+        if self.config.search == 'thorough':
+            stages += [tiles(stream.image), turned(stream.image)]
+        for windows in stages:
+            known = [hand.region for hand in hands]
+            palms = self._palm_regions(stream, windows, stretch)
+            regions = distinct([*known, *palms], self.config.duplicate_iou)
+            # A thorough search looks at more palms than hands: the second best may be the hand.
+            room = max_hands - len(known) if len(stages) == 1 else 2 * max_hands
+            fresh = regions[len(known) :][:room]
+            hands = self._merge([*hands, *self._look(stream, fresh, stretch)])[:max_hands]
+            if hands:
+                break
+        return hands
+
+    def _palm_regions(
+        self, stream: StreamImage, windows: list[Region], stretch: Stretch
+    ) -> list[Region]:
+        palms = []
+        for window in windows:
+            image = cut(stream.image, window, PALM_INPUT, stretch)
+            output = self._networks.palms(image)
+            palms += palms_in_image(*output, window, self.config.palm_score)
+        return [palm.region for palm in sorted(palms, key=lambda palm: -palm.score)]
+
+    def _follow(
+        self, stream: StreamImage, regions: list[Region], stretch: Stretch
+    ) -> list[HandLandmarks]:
+        # The lean depends on how the crop lies on the hand: only followed hands are all alike.
+        mirrored = self._side_bias.wanted(stream.stamp, len(regions))
+        return self._look(stream, regions, stretch, mirrored)
 
     def _look(
-        self, stream: StreamImage, regions: list[Region], stretch: Stretch
+        self, stream: StreamImage, regions: list[Region], stretch: Stretch, mirrored: int = 0
     ) -> list[HandLandmarks]:
         if not regions:
             return []
-        crops = [crop(stream.image, region, LANDMARK_INPUT, stretch) for region in regions]
-        outputs = self._networks.landmarks(crops)
+        crops = [cut(stream.image, region, LANDMARK_INPUT, stretch) for region in regions]
+        flipped = [np.ascontiguousarray(crop[:, ::-1]) for crop in crops[:mirrored]]
+        outputs = self._networks.landmarks([*crops, *flipped])
+        for output, mirror in zip(outputs, outputs[len(crops) :], strict=False):
+            if min(output.presence, mirror.presence) >= self.config.presence:
+                self._side_bias.add(output.handedness, mirror.handedness, stream.stamp)
         hands = [
-            hand_landmarks(output, region)
-            for output, region in zip(outputs, regions, strict=True)
+            hand_landmarks(output, region) for output, region in zip(outputs, regions, strict=False)
         ]
         return [hand for hand in hands if hand.presence >= self.config.presence]
 
-    def _distinct(self, regions: list[Region]) -> list[Region]:
-        kept: list[Region] = []
-        for region in regions:
-            if all(iou(region, other) <= self.config.duplicate_iou for other in kept):
-                kept.append(region)
-        return kept
-
     def _merge(self, hands: list[HandLandmarks]) -> list[HandLandmarks]:
         ordered = sorted(hands, key=lambda hand: -hand.presence)
-        regions = self._distinct([hand.region for hand in ordered])
+        regions = distinct([hand.region for hand in ordered], self.config.duplicate_iou)
         return [hand for hand in ordered if any(hand.region is region for region in regions)]
 
 

@@ -91,9 +91,7 @@ class HandNetworks:
             self._narrow = [_Network(landmark, 1, _LANDMARK_OUTPUTS) for _ in range(self.threads)]
         self._pool = ThreadPoolExecutor(max(1, self.threads - 1), 'landmarks')
 
-    def palms(
-        self, image: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def palms(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run the palm detector on (192, 192, 3): offsets (2016, 18) and logits (2016,)."""
         offsets, logits = self._palm(image)
         return offsets, logits[:, 0]

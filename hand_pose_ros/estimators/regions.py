@@ -92,6 +92,15 @@ def iou(first: Region, second: Region) -> float:
     return float(np.clip(overlap / union, 0.0, 1.0)) if union > 0 else 0.0
 
 
+def distinct(regions: list[Region], limit: float) -> list[Region]:
+    """Return the regions in order, without those that overlap an earlier one by IoU > limit."""
+    kept: list[Region] = []
+    for region in regions:
+        if all(iou(region, other) <= limit for other in kept):
+            kept.append(region)
+    return kept
+
+
 def _heading(direction: Array) -> float:
     return float(np.arctan2(direction[0], -direction[1]))
 
