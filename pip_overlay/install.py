@@ -13,18 +13,23 @@ from pathlib import Path
 OVERLAY = Path(__file__).resolve().parent
 PYTHON_PACKAGES = ('message_filters', 'sensor_msgs_py', 'tf2_ros')
 MESSAGE_PACKAGES = ('tf2_msgs',)
-MARKER = 'OVERLAY'
+# Stands in the __init__.py or package.xml of each, and in nobody else's.
+MARK = 'Written for machines without a ROS installation'
 
 
-def installed_elsewhere(name: str) -> bool:
-    """Tell whether Python finds a package of this name that did not come from this overlay."""
+def is_wanted(name: str) -> bool:
+    """Tell whether no package of this name is there, or only one that this overlay put there."""
     sys.path = [entry for entry in sys.path if Path(entry or '.').resolve() != OVERLAY]
     spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        return spec is not None
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    share = Path(sys.prefix) / 'share' / name
-    return not ((folder / MARKER).exists() or (share / MARKER).exists())
+    if spec is None or spec.origin is None:
+        return True
+    folder = Path(spec.origin).parent
+    if folder.parent != Path(sysconfig.get_path('purelib')):
+        return False
+    mark = folder / '__init__.py'
+    if name in MESSAGE_PACKAGES:
+        mark = Path(sys.prefix) / 'share' / name / 'package.xml'
+    return not mark.is_file() or MARK in mark.read_text(encoding='utf-8')
 
 
 def install(name: str, target: Path) -> None:
@@ -43,9 +48,9 @@ def main() -> int:
     """Install what is missing and print what remains to be built."""
     target = Path(sysconfig.get_path('purelib'))
     for name in PYTHON_PACKAGES:
-        if not installed_elsewhere(name):
+        if is_wanted(name):
             install(name, target)
-    missing = [name for name in MESSAGE_PACKAGES if not installed_elsewhere(name)]
+    missing = [name for name in MESSAGE_PACKAGES if is_wanted(name)]
     sys.stdout.write('\n'.join(missing))
     return 0
 

@@ -1,0 +1,33 @@
+# `make demo` and `make test` are all one needs; each sets up .venv on first use.
+
+.PHONY: help setup demo test bench docs clean
+
+help:
+	@echo 'make demo   simulated head rig -> ROS 2 -> metric hand poses, with a report'
+	@echo 'make test   lint, types and all tests'
+	@echo 'make bench  the figures of the README, measured on this machine'
+	@echo 'make docs   check the links of the documentation and run its examples'
+	@echo 'make setup  .venv with ROS 2, the interfaces and the models; the others call it'
+	@echo 'make clean  remove .venv and everything that was built'
+
+setup:
+	@./scripts/setup.sh
+
+demo: setup
+	@.venv/bin/hand-pose demo
+
+test: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -n 2
+
+bench: setup
+	@.venv/bin/hand-pose benchmark
+
+docs: setup
+	.venv/bin/python -m pytest tests/docs
+
+clean:
+	rm -rf .venv build install log output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
