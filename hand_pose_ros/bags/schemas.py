@@ -10,10 +10,7 @@ from pathlib import Path
 from hand_pose_ros.errors import BagError
 
 _SEPARATOR = '=' * 80
-_PRIMITIVES = frozenset(
-    ('bool', 'byte', 'char', 'float32', 'float64', 'int8', 'uint8', 'int16', 'uint16')
-    + ('int32', 'uint32', 'int64', 'uint64', 'string', 'wstring')
-)
+_PRIMITIVE = re.compile(r'^(bool|byte|char|float(32|64)|u?int(8|16|32|64)|w?string)$')
 _FIELD = re.compile(r'^([A-Za-z]\w*(?:/\w+)*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[A-Za-z]\w*')
 _NAME = re.compile(r'^[a-z]\w*/msg/[A-Z]\w*$')
 
@@ -83,7 +80,7 @@ def _field_types(type_name: str) -> Iterator[str]:
     package = type_name.split('/')[0]
     for line in _interface_file(type_name, '.msg').read_text(encoding='utf-8').splitlines():
         match = _FIELD.match(line.split('#')[0].strip())
-        if match is None or match[1] in _PRIMITIVES:
+        if match is None or _PRIMITIVE.match(match[1]):
             continue
         parts = match[1].split('/')
         yield f'{parts[0]}/msg/{parts[-1]}' if len(parts) > 1 else f'{package}/msg/{parts[0]}'
