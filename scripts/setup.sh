@@ -95,7 +95,7 @@ install_requirements() {
     hash="$(hash_of requirements)"
     is_done requirements "$hash" && return
     say 'installing ROS 2, torch and the rest into .venv (about 1.5 GB, some minutes)'
-    isolated "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+    isolated "$VENV/bin/python" -m pip install -qq --disable-pip-version-check \
         -r requirements/ros.txt -r requirements/runtime.txt -r requirements/develop.txt ||
         fail 'pip could not install the requirements (its message is above);' \
             'once the cause is gone, the same command goes on from here.'
