@@ -63,7 +63,7 @@ def cut(image: NDArray[Any], region: Region, size: int, stretch: Stretch) -> NDA
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     pixels = cv2.warpAffine(image, matrix, (size, size), flags=flags, borderValue=border)
     gain = 1.0 / (stretch.white - stretch.black)
-    values = pixels.astype(np.float32)
+    values: NDArray[Any] = pixels.astype(np.float32)
     values -= np.float32(stretch.black)
     values *= np.float32(gain)
     if values.ndim == 2:

@@ -18,7 +18,7 @@ class SideBias:
     """The lean of the side output in one stream's images, as the median of recent measurements."""
 
     def __init__(self, interval: float) -> None:
-        """Ask for a new measurement every ``interval`` seconds, and of all crops for the first few."""
+        """Ask for a measurement every ``interval`` seconds, and of all crops at first."""
         self._interval = interval
         self._measured: deque[float] = deque(maxlen=_REMEMBERED)
         self._stamp: int | None = None

@@ -16,6 +16,9 @@ from hand_pose_ros.rig.frame import Modality, StreamImage
 
 Array = NDArray[np.float64]
 
+# MediaPipe divides the network's z by this to bring it to the scale of x and y.
+_DEPTH_SCALE = 0.4
+
 
 @dataclass(frozen=True, kw_only=True)
 class LandmarkStreamConfig:
@@ -190,7 +193,7 @@ def hand_landmarks(output: LandmarkOutput, region: Region) -> HandLandmarks:
     world[:, :2] = world[:, :2] @ np.array([[cosine, sine], [-sine, cosine]])
     return HandLandmarks(
         points=points,
-        relative_depth=output.points[:, 2] * region.size / LANDMARK_INPUT,
+        relative_depth=output.points[:, 2] * region.size / (LANDMARK_INPUT * _DEPTH_SCALE),
         presence=output.presence,
         right_probability=output.handedness,
         region=region_from_landmarks(points),
