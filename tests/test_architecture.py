@@ -34,8 +34,8 @@ ROS_PACKAGES = {
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs',
     'diagnostic_updater', 'geometry_msgs', 'launch', 'launch_ros', 'lifecycle_msgs',
     'message_filters', 'rcl_interfaces', 'rclpy', 'rosbag2_py', 'rosgraph_msgs',
-    'rosidl_runtime_py', 'sensor_msgs', 'sensor_msgs_py', 'shape_msgs', 'std_msgs', 'std_srvs', 'tf2_geometry_msgs',
-    'tf2_msgs', 'tf2_ros', 'visualization_msgs',
+    'rosidl_runtime_py', 'sensor_msgs', 'sensor_msgs_py', 'shape_msgs', 'std_msgs', 'std_srvs',
+    'tf2_geometry_msgs', 'tf2_msgs', 'tf2_ros', 'visualization_msgs',
 }  # fmt: skip
 MOST_LINES = 600
 
