@@ -213,7 +213,8 @@ def _quantile(values: Grey, fraction: float) -> float:
 
 def _ring(mask: Mask) -> Mask:
     kernel = np.ones((3, 3), np.uint8)
-    return cv2.subtract(cv2.dilate(mask, kernel, iterations=3), cv2.dilate(mask, kernel))
+    ring = cv2.subtract(cv2.dilate(mask, kernel, iterations=3), cv2.dilate(mask, kernel))
+    return np.asarray(ring, dtype=np.uint8)
 
 
 def _blobs(found: list[_Candidate], max_hands: int, factor: int, width: int) -> list[Blob]:

@@ -127,7 +127,7 @@ def _hand_of(arm: Mask, entry: Array | None, length: float | None) -> HandShape 
 
 def _pixels(mask: Mask) -> NDArray[np.intp]:
     found = cv2.findNonZero(mask)
-    return np.zeros((0, 2), int) if found is None else found[:, 0]
+    return np.zeros((0, 2), int) if found is None else np.asarray(found[:, 0], dtype=np.intp)
 
 
 def _mask(shape: tuple[int, ...], points: NDArray[np.intp]) -> Mask:
