@@ -5,9 +5,10 @@
 """
 
 import argparse
+import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -208,6 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--data', type=Path, default=DATA, help='folder of the test data')
     parser.add_argument('--thermal', type=Path, help='only these thermal frames, two hands each')
     parser.add_argument('--overlays', type=Path, help='folder for pictures of the result')
+    parser.add_argument('--json', type=Path, help='file for the figures')
     options = parser.parse_args(arguments)
     if not options.data.is_dir() and options.thermal is None:
         print(f'no test data in {options.data}: set HAND_POSE_TEST_DATA')
@@ -225,6 +227,8 @@ def main(arguments: list[str] | None = None) -> int:
     for line in figures:
         state = 'ok' if line.is_reached else f'MISSED (target {line.target})'
         print(f'{line.name:48} {line.found:4d} / {line.of:<4d} {state}')
+    if options.json:
+        options.json.write_text(json.dumps([asdict(line) for line in figures], indent=2))
     return 0 if all(line.is_reached for line in figures) else 1
 
 
