@@ -1,0 +1,305 @@
+"""Fitting: Levenberg-Marquardt over a batch of hands, with the covariance of what it finds."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, Indices, Posed
+from hand_pose_ros.hand_model.residuals import (
+    LANDMARKS,
+    SURFACE,
+    DepthMeasurement,
+    Noise,
+    Normal,
+    PointMeasurements,
+    depth_term,
+    facing_points,
+    hint_term,
+    point_term,
+)
+from hand_pose_ros.skeleton import JOINT_COUNT
+
+Array = NDArray[np.float64]
+
+_JOINTS = slice(0, JOINT_COUNT)
+_LONGEST_STEP = 0.5  # rad or decimetres, a step is shortened to this
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prior:
+    """Gaussian knowledge about B hands before the images are looked at.
+
+    Attributes:
+        mean: expected state.
+        precision: (B, P - K) of rotation vector, wrist and angles; zeros say nothing.
+        shape_precision: (B, K, K) of the shape coefficients about ``mean.shape``.
+    """
+
+    mean: HandState
+    precision: Array
+    shape_precision: Array
+
+    def take(self, hands: list[int]) -> 'Prior':
+        """Return the prior of some hands."""
+        return Prior(
+            mean=self.mean.take(hands),
+            precision=self.precision[hands],
+            shape_precision=self.shape_precision[hands],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measurements:
+    """What one moment's images say about B hands; either part may be missing."""
+
+    points: PointMeasurements | None = None
+    depth: DepthMeasurement | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """Fitted hands.
+
+    Attributes:
+        state: most likely state.
+        joints: (B, 21, 3) metres.
+        landmarks: (B, 21, 3) where a landmark network sees the joints, metres.
+        cost: (B,) half the robust sum of squares.
+        information: (B, P, P) from images and limits, without the prior.
+        covariance: (B, P, P) of the parameters, prior included.
+        joint_covariance: (B, 21, 3, 3) square metres.
+        point_weights: (S, B, 21) how far each landmark was believed, 0..1.
+        depth_points: (B,) number of surface points that agree with the depth image.
+        depth_share: (B,) their share of the points that face the camera; 0 without any.
+    """
+
+    state: HandState
+    joints: Array
+    landmarks: Array
+    cost: Array
+    information: Array
+    covariance: Array
+    joint_covariance: Array
+    point_weights: Array
+    depth_points: Array
+    depth_share: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Value:
+    """The cost and its derivatives at one state."""
+
+    normal: Normal
+    images: Normal
+    point_weights: Array | None
+    depth_weights: Array | None
+    posed: Posed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """Everything that stays the same while B hands are fitted."""
+
+    model: FittingModel
+    sides: Indices
+    measurements: Measurements
+    prior: Prior
+    noise: Noise = field(default_factory=Noise)
+    rate: Array | None = None
+
+    def fit(self, start: HandState, iterations: int = 4) -> Fit:
+        """Return the most likely hands near a start.
+
+        Args:
+            start: state of B hands.
+            iterations: steps to try.
+        """
+        posed = self.model.pose(start, self.sides, shape=True)
+        bridge = _Bridge(posed, self.rate, self.measurements.depth)
+        state, value = start, self._evaluate(start, bridge, posed)
+        damping = np.full(len(self.sides), 1e-3)
+        for _ in range(iterations):
+            trial = state.moved(_step(value.normal, damping))
+            trial_value = self._evaluate(trial, bridge)
+            better = trial_value.normal.cost < value.normal.cost
+            state = trial.where(better, state)
+            value = _select(better, trial_value, value)
+            damping = np.where(better, damping * 0.2, damping * 10.0)
+        return self._result(state, value, bridge)
+
+    def _evaluate(
+        self, state: HandState, bridge: '_Bridge', posed: Posed | None = None
+    ) -> _Value:
+        posed = posed or self.model.pose(state, self.sides, shape=True)
+        images = self._limits(state)
+        point_weights = depth_weights = None
+        points, depth = self.measurements.points, self.measurements.depth
+        if points is not None:
+            term, point_weights = point_term(posed, points, bridge.landmarks, self.noise)
+            images = images + term + hint_term(posed, points, bridge.landmarks, self.noise)
+        if depth is not None:
+            term, depth_weights = depth_term(
+                posed, depth, bridge.surface, bridge.facing, self.noise
+            )
+            images = images + term
+        return _Value(
+            normal=images + self._prior(state),
+            images=images,
+            point_weights=point_weights,
+            depth_weights=depth_weights,
+            posed=posed,
+        )
+
+    def _limits(self, state: HandState) -> Normal:
+        """Soft joint limits, the pull to a relaxed hand and the coupling of the outer joints."""
+        model, noise = self.model, self.noise
+        batch, fingers = state.angles.shape
+        size = 6 + fingers + model.shapes
+        over = np.maximum(state.angles - model.upper, 0.0)
+        under = np.minimum(state.angles - model.lower, 0.0)
+        beyond, relaxed = over + under, state.angles - model.prior_mean
+        gradient = np.zeros((batch, size))
+        hessian = np.zeros((batch, size, size))
+        inner = np.arange(6, 6 + fingers)
+        gradient[:, inner] = beyond / noise.limit**2 + relaxed / noise.angle**2
+        hessian[:, inner, inner] = (beyond != 0) / noise.limit**2 + 1.0 / noise.angle**2
+        cost = 0.5 * ((beyond / noise.limit) ** 2 + (relaxed / noise.angle) ** 2).sum(axis=1)
+        if len(model.couplings):
+            inside, outside = model.couplings.T
+            strain = (state.angles[:, outside] - _COUPLING * state.angles[:, inside]) / (
+                noise.coupling**2
+            )
+            cost += 0.5 * noise.coupling**2 * (strain**2).sum(axis=1)
+            one, two, weight = 6 + inside, 6 + outside, 1.0 / noise.coupling**2
+            gradient[:, two] += strain
+            gradient[:, one] -= _COUPLING * strain
+            hessian[:, two, two] += weight
+            hessian[:, one, one] += _COUPLING**2 * weight
+            hessian[:, one, two] -= _COUPLING * weight
+            hessian[:, two, one] -= _COUPLING * weight
+        return Normal(cost=cost, gradient=gradient, hessian=hessian)
+
+    def _prior(self, state: HandState) -> Normal:
+        mean, body = self.prior.mean, self.prior.precision.shape[1]
+        turned = rotation_vectors(state.rotation @ mean.rotation.transpose(0, 2, 1))
+        away = np.concatenate(
+            [turned, state.wrist - mean.wrist, state.angles - mean.angles], axis=1
+        )
+        shape = state.shape - mean.shape
+        pull = (self.prior.shape_precision @ shape[..., None])[..., 0]
+        gradient = np.concatenate([self.prior.precision * away, pull], axis=1)
+        hessian = np.zeros((*gradient.shape, gradient.shape[1]))
+        diagonal = np.arange(body)
+        hessian[:, diagonal, diagonal] = self.prior.precision
+        hessian[:, body:, body:] = self.prior.shape_precision
+        cost = 0.5 * ((self.prior.precision * away**2).sum(axis=1) + (pull * shape).sum(axis=1))
+        return Normal(cost=cost, gradient=gradient, hessian=hessian)
+
+    def _result(self, state: HandState, value: _Value, bridge: '_Bridge') -> Fit:
+        covariance = np.linalg.inv(value.normal.hessian)
+        jacobian = value.posed.jacobian[..., _JOINTS].transpose(0, 3, 2, 1)  # (B, 21, 3, P)
+        spread = jacobian @ covariance[:, None] @ jacobian.transpose(0, 1, 3, 2)
+        batch = len(self.sides)
+        counts, share = np.zeros(batch), np.zeros(batch)
+        if value.depth_weights is not None:
+            counts = (value.depth_weights > 0.25).sum(axis=1)
+            share = counts / np.maximum(bridge.facing.sum(axis=1), 1)
+        weights = value.point_weights
+        return Fit(
+            state=state,
+            joints=value.posed.points[..., _JOINTS].transpose(0, 2, 1),
+            landmarks=value.posed.points[..., LANDMARKS].transpose(0, 2, 1),
+            cost=value.normal.cost,
+            information=value.images.hessian,
+            covariance=covariance,
+            joint_covariance=spread,
+            point_weights=np.zeros((0, batch, JOINT_COUNT)) if weights is None else weights,
+            depth_points=counts,
+            depth_share=share,
+        )
+
+
+_COUPLING = 2 / 3  # rad of the outer joint for each rad of the middle one
+
+
+class _Bridge:
+    """What is worked out once at the start: point speeds, and the points the camera can see."""
+
+    def __init__(self, posed: Posed, rate: Array | None, depth: DepthMeasurement | None) -> None:
+        batch, _, count = posed.points.shape
+        speed = np.zeros((batch, 3, count))
+        if rate is not None:
+            moving = posed.jacobian[:, : rate.shape[1]]
+            speed = (rate[:, None] @ moving.reshape(batch, rate.shape[1], -1)).reshape(speed.shape)
+        self.landmarks = speed[..., LANDMARKS]
+        self.surface = speed[..., SURFACE]
+        surface = count - 2 * JOINT_COUNT
+        self.facing = facing_points(posed, depth) if depth else np.zeros((batch, surface))
+
+
+def rotation_vectors(matrices: Array) -> Array:
+    """Return rotation vectors (B, 3) of rotation matrices (B, 3, 3), rad."""
+    skew = np.stack(
+        [
+            matrices[:, 2, 1] - matrices[:, 1, 2],
+            matrices[:, 0, 2] - matrices[:, 2, 0],
+            matrices[:, 1, 0] - matrices[:, 0, 1],
+        ],
+        axis=1,
+    ) / 2.0
+    sine = np.linalg.norm(skew, axis=1)
+    cosine = (np.trace(matrices, axis1=1, axis2=2) - 1.0) / 2.0
+    angle = np.arctan2(sine, cosine)
+    regular = skew * np.where(sine > 1e-7, angle / np.maximum(sine, 1e-12), 1.0)[:, None]
+    if not np.any((sine <= 1e-7) & (cosine < 0)):
+        return regular
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_matrix(matrices).as_rotvec()
+
+
+def _step(normal: Normal, damping: Array) -> Array:
+    size = normal.gradient.shape[1]
+    diagonal = np.arange(size)
+    matrix = normal.hessian.copy()
+    matrix[:, diagonal, diagonal] *= 1.0 + damping[:, None]
+    matrix[:, diagonal, diagonal] += 1e-6
+    step = -np.linalg.solve(matrix, normal.gradient[..., None])[..., 0]
+    length = np.abs(step[:, :-1]).copy()
+    length[:, 3:6] *= 10.0
+    return step * np.minimum(1.0, _LONGEST_STEP / np.maximum(length.max(axis=1), 1e-12))[:, None]
+
+
+def _select(mask: NDArray[np.bool_], first: _Value, second: _Value) -> _Value:
+    if mask.all():
+        return first
+    if not mask.any():
+        return second
+
+    def pick(one: Array | None, two: Array | None, axis: int = 0) -> Array | None:
+        if one is None or two is None:
+            return None
+        shape = [1] * one.ndim
+        shape[axis] = -1
+        return np.where(mask.reshape(shape), one, two)
+
+    def normal(one: Normal, two: Normal) -> Normal:
+        return Normal(
+            cost=np.where(mask, one.cost, two.cost),
+            gradient=pick(one.gradient, two.gradient),
+            hessian=pick(one.hessian, two.hessian),
+        )
+
+    return _Value(
+        normal=normal(first.normal, second.normal),
+        images=normal(first.images, second.images),
+        point_weights=pick(first.point_weights, second.point_weights, 1),
+        depth_weights=pick(first.depth_weights, second.depth_weights),
+        posed=Posed(
+            points=pick(first.posed.points, second.posed.points),
+            normals=pick(first.posed.normals, second.posed.normals),
+            jacobian=pick(first.posed.jacobian, second.posed.jacobian),
+            rotations=pick(first.posed.rotations, second.posed.rotations),
+        ),
+    )

@@ -1,0 +1,250 @@
+"""Residuals of hand fitting: what images and prior knowledge say about the parameters of hands."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.hand_model.kinematics import Posed
+from hand_pose_ros.skeleton import JOINT_COUNT
+
+Array = NDArray[np.float64]
+
+LANDMARKS = slice(JOINT_COUNT, 2 * JOINT_COUNT)
+SURFACE = slice(2 * JOINT_COUNT, None)
+
+_NEAREST = 0.05  # metres; nothing nearer is projected
+_LEAST_FACING = 0.3  # cosine; a depth camera sees steeper surfaces badly
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointMeasurements:
+    """Landmarks of B hands in S calibrated images, as the lens-free image plane z = 1 has them.
+
+    Attributes:
+        rotation: (S, 3, 3) and
+        translation: (S, 3) map points of the fitting frame into each camera, metres.
+        points: (S, B, 21, 2) at z = 1; anything where sigma is infinite.
+        sigma: (S, B, 21) standard deviation at z = 1; infinite where there is no measurement.
+        lag: (S,) seconds from the moment that is fitted to the image.
+        relative_depth: (S, B, 21) distance behind the wrist at z = 1, a weak hint of the shape.
+    """
+
+    rotation: Array
+    translation: Array
+    points: Array
+    sigma: Array
+    lag: Array
+    relative_depth: Array
+
+    def take(self, hands: list[int]) -> 'PointMeasurements':
+        """Return the measurements of some hands."""
+        return PointMeasurements(
+            rotation=self.rotation,
+            translation=self.translation,
+            points=self.points[:, hands],
+            sigma=self.sigma[:, hands],
+            lag=self.lag,
+            relative_depth=self.relative_depth[:, hands],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DepthMeasurement:
+    """A depth image the hands' surfaces are laid onto.
+
+    Attributes:
+        image: (H, W) metres, NaN where invalid.
+        camera: its intrinsics.
+        rotation: (3, 3) and
+        translation: (3,) map points of the fitting frame into the camera.
+        lag: seconds from the moment that is fitted to the image.
+    """
+
+    image: NDArray[np.float32]
+    camera: Camera
+    rotation: Array
+    translation: Array
+    lag: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """How far measurements stray, as the fit weighs them.
+
+    Attributes:
+        point_reach: landmarks count less beyond this many standard deviations.
+        depth: standard deviation of a surface point's depth residual, metres. It stands for the
+            model's misfit, which neighbouring points share, rather than for the sensor.
+        depth_reach: depth counts less beyond this residual and as something else far beyond it,
+            metres.
+        hint: standard deviation of the network's relative depth metres.
+        limit: how softly an angle's limit yields, rad.
+        angle: standard deviation of angles about the relaxed hand, rad.
+        coupling: standard deviation of an outer finger joint about two thirds of the middle one,
+            rad.
+    """
+
+    point_reach: float = 3.0
+    depth: float = 0.010
+    depth_reach: float = 0.020
+    hint: float = 0.03
+    limit: float = 0.06
+    angle: float = 1.0
+    coupling: float = 0.35
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normal:
+    """A term's share of the normal equations.
+
+    Attributes:
+        cost: (B,) half the sum of robust squared residuals.
+        gradient: (B, P) of the cost.
+        hessian: (B, P, P) its Gauss-Newton matrix.
+    """
+
+    cost: Array
+    gradient: Array
+    hessian: Array
+
+    def __add__(self, other: 'Normal') -> 'Normal':
+        return Normal(
+            cost=self.cost + other.cost,
+            gradient=self.gradient + other.gradient,
+            hessian=self.hessian + other.hessian,
+        )
+
+
+def robust(squares: Array, reach: float) -> tuple[Array, Array]:
+    """Geman-McClure's cost and weight of squared residuals; the cost stays below reach squared."""
+    ratio = reach**2 / (reach**2 + squares)
+    return ratio * squares, ratio**2
+
+
+def point_term(
+    posed: Posed, measured: PointMeasurements, speed: Array, noise: Noise
+) -> tuple[Normal, Array]:
+    """Compare projected landmarks with measured ones.
+
+    Args:
+        posed: the hands.
+        measured: landmarks.
+        speed: (B, 3, 21) of the landmarks, m/s, which bridges the lag.
+        noise: weights.
+
+    Returns:
+        the normal equations, and (S, B, 21) the weight in 0..1 each landmark was given.
+    """
+    seen = _in_cameras(posed, measured, speed)
+    depth = np.maximum(seen[:, :, 2:], _NEAREST)
+    plane = seen[:, :, :2] / depth  # (B, S, 2, 21)
+    inverse = (1.0 / measured.sigma).transpose(1, 0, 2)[:, :, None]  # (B, S, 1, 21)
+    residual = (plane - measured.points.transpose(1, 0, 3, 2)) * inverse
+    cost, weight = robust((residual**2).sum(2, keepdims=True), noise.point_reach)
+    root = np.sqrt(weight)
+    # d plane / d point = (R[:2] - plane R[2]) / depth
+    rows = measured.rotation[None, :, :2, :, None]
+    front = measured.rotation[None, :, None, 2, :, None]
+    slope = (rows - plane[:, :, :, None] * front) * (inverse / depth * root)[:, :, :, None]
+    change = _chain(slope, posed.jacobian[..., LANDMARKS])
+    normal = _normal(change, residual * root, 0.5 * cost.sum(axis=(1, 2, 3)))
+    return normal, weight[:, :, 0].transpose(1, 0, 2)
+
+
+def hint_term(posed: Posed, measured: PointMeasurements, speed: Array, noise: Noise) -> Normal:
+    """Compare which joints lie behind the wrist with the landmark networks' idea of it."""
+    seen = _in_cameras(posed, measured, speed)[:, :, 2:]  # (B, S, 1, 21)
+    wrist = seen[..., :1]
+    valid = np.isfinite(measured.sigma).transpose(1, 0, 2)[:, :, None] / noise.hint
+    hint = measured.relative_depth.transpose(1, 0, 2)[:, :, None] * np.maximum(wrist, _NEAREST)
+    residual = (seen - wrist - hint) * valid
+    cost, weight = robust(residual**2, 2.0)
+    root = np.sqrt(weight)
+    slope = measured.rotation[None, :, None, 2, :, None] * (valid * root)[:, :, :, None]
+    jacobian = posed.jacobian[..., LANDMARKS]
+    change = _chain(slope, jacobian - jacobian[..., :1])
+    return _normal(change, residual * root, 0.5 * cost.sum(axis=(1, 2, 3)))
+
+
+def depth_term(
+    posed: Posed, depth: DepthMeasurement, speed: Array, facing: Array, noise: Noise
+) -> tuple[Normal, Array]:
+    """Lay surface points onto the depth image, each along its normal (projective ICP).
+
+    Args:
+        posed: the hands.
+        depth: the depth image.
+        speed: (B, 3, S) of the surface points, m/s.
+        facing: (B, S) weight of each point, 0 for those the camera cannot see.
+        noise: weights.
+
+    Returns:
+        the normal equations, and (B, S) the weight each point was given.
+    """
+    batch, _, count = posed.normals.shape
+    points = posed.points[..., SURFACE] + depth.lag * speed
+    seen = depth.rotation @ points + depth.translation[:, None]
+    plane = seen[:, :2] / np.maximum(seen[:, 2:], _NEAREST)
+    measured = sample(depth, plane.transpose(0, 2, 1).reshape(-1, 2)).reshape(batch, 1, count)
+    valid = np.isfinite(measured) & (seen[:, 2:] > _NEAREST)
+    gap = np.where(valid, measured - seen[:, 2:], 0.0)
+    # The ray through the pixel goes on to the measured surface.
+    offset = depth.rotation.T @ (np.concatenate([plane, np.ones((batch, 1, count))], 1) * gap)
+    residual = -(posed.normals * offset).sum(axis=1) / noise.depth
+    reach = noise.depth_reach / noise.depth
+    cost, weight = robust(residual**2, reach)
+    # A point that leaves the valid part of the image must not look better for it.
+    cost = np.where(valid[:, 0], cost, reach**2)
+    weight = np.where(valid[:, 0], weight, 0.0) * facing
+    root = np.sqrt(weight)
+    change = _chain(
+        (posed.normals * (root / noise.depth)[:, None])[:, None, None],
+        posed.jacobian[..., SURFACE],
+    )
+    total = 0.5 * (cost * facing).sum(axis=1)
+    return _normal(change, (residual * root)[:, None, None], total), weight
+
+
+def sample(depth: DepthMeasurement, plane: Array) -> Array:
+    """Return the depth (N,) in metres at points (N, 2) of the plane z = 1; NaN outside."""
+    pixels = depth.camera.distort(np.clip(plane, -3.0, 3.0))
+    columns, rows = np.rint(pixels).astype(np.int64).T
+    height, width = depth.image.shape
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    values = np.full(len(plane), np.nan)
+    values[inside] = depth.image[rows[inside], columns[inside]]
+    return values
+
+
+def facing_points(posed: Posed, depth: DepthMeasurement) -> Array:
+    """Say which surface points (B, S) turn towards the depth camera: 1.0 or 0.0."""
+    center = -depth.rotation.T @ depth.translation
+    rays = posed.points[..., SURFACE] - center[:, None]
+    cosine = -(rays * posed.normals).sum(axis=1) / np.linalg.norm(rays, axis=1)
+    return (cosine > _LEAST_FACING).astype(np.float64)
+
+
+def _in_cameras(posed: Posed, measured: PointMeasurements, speed: Array) -> Array:
+    """Return the landmarks (B, S, 3, 21) in each camera at its image's moment."""
+    points = posed.points[:, None, :, LANDMARKS]
+    points = points + measured.lag[:, None, None] * speed[:, None]
+    return measured.rotation @ points + measured.translation[:, :, None]
+
+
+def _chain(slope: Array, jacobian: Array) -> Array:
+    """Chain slopes (B, S, R, 3, N) of residuals by points with the points' (B, P, 3, N)."""
+    steps = jacobian[:, :, None, None]
+    change = slope[:, None, :, :, 0] * steps[..., 0, :]
+    change += slope[:, None, :, :, 1] * steps[..., 1, :]
+    change += slope[:, None, :, :, 2] * steps[..., 2, :]
+    return change.reshape(*change.shape[:2], -1)
+
+
+def _normal(change: Array, residual: Array, cost: Array) -> Normal:
+    """Build normal equations from derivatives (B, P, M) and residuals of M numbers a hand."""
+    flat = residual.reshape(len(change), -1, 1)
+    return Normal(
+        cost=cost, gradient=(change @ flat)[..., 0], hessian=change @ change.transpose(0, 2, 1)
+    )
