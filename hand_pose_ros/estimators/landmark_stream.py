@@ -108,7 +108,8 @@ class LandmarkStream:
             self.reset()
         stretch = stretch_of(stream, self.modality)
         given = self._regions if regions is None else regions
-        expected = distinct(given, self.config.duplicate_iou)[:max_hands]
+        usable = [region for region in given if region.is_usable]
+        expected = distinct(usable, self.config.duplicate_iou)[:max_hands]
         hands = self._merge(self._follow(stream, expected, stretch))
         lost = len(hands) < len(expected)
         if len(hands) < max_hands and (lost or self._palm_is_due(stream.stamp)):

@@ -30,6 +30,11 @@ class Region:
     size: float
     angle: float
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether all numbers are finite and the square is not smaller than a pixel."""
+        return bool(np.isfinite([*self.center, self.size, self.angle]).all() and self.size >= 1.0)
+
     def matrix(self, crop_size: int) -> Array:
         """Return the (2, 3) affine map from pixels of a crop of that size to image pixels."""
         scale = self.size / crop_size
