@@ -23,7 +23,10 @@ test: setup
 	.venv/bin/python -m pytest -n 2
 
 bench: setup
-	@.venv/bin/hand-pose benchmark
+	@status=0; for script in benchmarks/[!_]*.py; do \
+	    name=$$(basename $$script .py); echo "== $$name"; \
+	    .venv/bin/hand-pose benchmark $$name || status=1; \
+	done; exit $$status
 
 docs: setup
 	.venv/bin/python -m pytest tests/docs
