@@ -1,5 +1,14 @@
 # `make demo` and `make test` are all one needs; each sets up .venv on first use.
 
+# Nothing leaves this machine; set it to SUBNET to let other machines listen.
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+# Where a ROS installation is sourced, .venv stays on its own: two of them in one process clash.
+SOURCED := $(foreach prefix,$(subst :, ,$(AMENT_PREFIX_PATH)),$(wildcard $(prefix)/share/rclpy))
+ifneq ($(filter-out $(CURDIR)/%,$(SOURCED)),)
+unexport PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH ROS_DISTRO
+endif
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
 .PHONY: help setup demo test bench docs clean
 
 help:

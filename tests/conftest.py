@@ -19,7 +19,8 @@ os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 # One domain per worker and per run: 101 is the highest number that needs no other ports.
 _FIRST_DOMAIN = int(os.environ.get('ROS_DOMAIN_ID', 20 + os.getppid() % 70))
 os.environ['ROS_DOMAIN_ID'] = str((_FIRST_DOMAIN + int(_WORKER)) % 102)
-os.environ['ROS_LOG_DIR'] = tempfile.mkdtemp(prefix='hand_pose_ros_log_')
+_LOGS = tempfile.TemporaryDirectory(prefix='hand_pose_ros_log_')
+os.environ['ROS_LOG_DIR'] = _LOGS.name
 
 
 @pytest.fixture(scope='session')
