@@ -96,3 +96,12 @@ def test_strong_shrinking_averages_instead_of_skipping_pixels():
     crop = cut(stripes, whole_image(stripes), 192, UNIT)
     assert crop[8:-8, 8:-8].std() < 0.02
     assert crop[8:-8, 8:-8].mean() == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.parametrize('factor', [3, 5])
+def test_shrinking_does_not_shift_the_image(factor):
+    size = 48 * factor
+    image = np.tile(np.arange(size, dtype=np.uint16) * 100, (size, 1))
+    crop = cut(image, whole_image(image), 48, Stretch(black=0.0, white=100.0 * size))
+    pixels = whole_image(image).to_image(np.column_stack([np.arange(48), np.zeros(48)]), 48)[:, 0]
+    np.testing.assert_allclose(crop[24, 2:-2, 0] * size, pixels[2:-2], atol=0.1)

@@ -32,8 +32,11 @@ def test_the_palm_of_an_arm_is_found_and_its_forearm_left_out(start, palm):
     assert hand.radius == pytest.approx(10, abs=2)
     assert hand.entry is not None
     np.testing.assert_allclose(hand.entry, start, atol=3)
-    assert not hand.mask[int(start[1]), int(start[0])]
-    assert hand.mask.sum() < arm(start, palm).sum()
+    rows, columns = np.nonzero(hand.mask)
+    towards = (hand.entry - hand.center) / np.linalg.norm(hand.entry - hand.center)
+    depth_into_arm = (np.column_stack([columns, rows]) - hand.center) @ towards
+    assert depth_into_arm.max() < 1.4 * hand.radius
+    assert -depth_into_arm.min() > 2.0 * hand.radius
 
 
 def test_a_hand_without_an_arm_is_found_whole():
