@@ -43,7 +43,7 @@ def picture(stream: StreamImage, modality: Modality) -> Rgb:
     """Turn a stream's image into an (H, W, 3) uint8 RGB picture.
 
     Thermal and 16-bit images are stretched between percentiles, thermal always white-hot; depth
-    is coloured from near (warm) to far (cold), invalid pixels dark.
+    is coloured from near (yellow) to far (violet), invalid pixels dark.
     """
     image = stream.image
     if modality == 'rgb':
@@ -61,8 +61,8 @@ def _depth_picture(depth: NDArray[Any]) -> Rgb:
         return np.full((*depth.shape, 3), 24, dtype=np.uint8)
     near, far = np.percentile(depth[valid], (1.0, 97.0))
     share = np.clip((depth - near) / max(far - near, 1e-3), 0.0, 1.0)
-    grey = np.where(valid, 255 * (1.0 - 0.9 * share), 0).astype(np.uint8)
-    coloured = cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    grey = np.where(valid, 235 - 220 * share, 0).astype(np.uint8)
+    coloured = cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
     coloured[~valid] = 24
     return np.asarray(coloured, dtype=np.uint8)
 

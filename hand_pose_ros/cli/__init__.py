@@ -1,0 +1,1 @@
+"""The ``hand-pose`` command, one small file per verb."""
