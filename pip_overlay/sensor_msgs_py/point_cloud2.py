@@ -62,7 +62,7 @@ def read_points(
         field_names: the fields wanted, in the order of the message; all by default.
         skip_nans: leave out points with a NaN in a wanted field.
         uvs: indices of the points wanted; all by default.
-        reshape_organized_cloud: return (height, width) instead of (points,) for an organised cloud.
+        reshape_organized_cloud: return (width, height) instead of (points,) for an organised cloud.
     """
     dtype = dtype_from_fields(cloud.fields, cloud.point_step)
     if cloud.is_bigendian != (sys.byteorder == 'big'):
@@ -77,7 +77,7 @@ def read_points(
     if field_names is not None:
         missing = set(field_names) - set(dtype.names or ())
         if missing:
-            raise ValueError(f'the cloud has no field {sorted(missing)}; it has {dtype.names}.')
+            raise AssertionError(f'the cloud has no field {sorted(missing)}; it has {dtype.names}.')
         points = points[[name for name in dtype.names or () if name in set(field_names)]]
     if dtype.isnative is False:
         points = points.astype(points.dtype.newbyteorder('='))
@@ -86,7 +86,7 @@ def read_points(
     if uvs is not None:
         points = points[np.asarray(list(uvs), dtype=int)]
     if reshape_organized_cloud and cloud.height > 1:
-        points = points.reshape(cloud.height, cloud.width)
+        points = points.reshape(cloud.width, cloud.height)
     return points
 
 
@@ -104,7 +104,7 @@ def read_points_numpy(
     points = read_points(cloud, field_names, skip_nans, uvs, reshape_organized_cloud)
     kinds = {points.dtype[name] for name in points.dtype.names or ()}
     if len(kinds) > 1:
-        raise ValueError(f'fields of different types cannot form one array: {points.dtype}.')
+        raise AssertionError(f'fields of different types cannot form one array: {points.dtype}.')
     return structured_to_unstructured(points)
 
 
@@ -119,13 +119,16 @@ def create_cloud(
     Args:
         header: header of the message.
         fields: what the values of a point are.
-        points: (points, values) or, organised, (height, width, values); or a structured array with
-            the columns of the fields, (points,) or (height, width).
-        point_step: bytes of one point; the end of the last field by default.
+        points: (points, values) or, organised, (width, height, values); or a structured array with
+            the columns of the fields, (points,) or (width, height).
+        point_step: bytes of one point; by default those of a structured array's element, else the
+            end of the last field.
     """
     fields = list(fields)
-    dtype = dtype_from_fields(fields, point_step)
     values = points if isinstance(points, np.ndarray) else np.array(list(points))
+    if values.dtype.names is not None and point_step is None:
+        point_step = values.dtype.itemsize
+    dtype = dtype_from_fields(fields, point_step)
     if values.dtype.names is None:
         columns = len(dtype.names or ())
         if values.size == 0:
@@ -133,11 +136,11 @@ def create_cloud(
         if values.shape[-1] != columns:
             raise ValueError(f'points of shape {values.shape} do not have {columns} values each.')
         values = unstructured_to_structured(values, dtype=dtype)
-    else:
-        values = values.astype(dtype, copy=False)
+    elif values.dtype != dtype:
+        raise AssertionError(f'points of {values.dtype} do not have the layout {dtype}.')
     if values.ndim > 2:
         raise ValueError(f'a cloud has at most two dimensions, got points of shape {values.shape}.')
-    height, width = values.shape if values.ndim == 2 else (1, values.shape[0])
+    width, height = values.shape if values.ndim == 2 else (values.shape[0], 1)
     data = array.array('B')
     data.frombytes(np.ascontiguousarray(values).tobytes())
     return PointCloud2(
@@ -154,7 +157,7 @@ def create_cloud(
 
 
 def create_cloud_xyz32(header: Header, points: Iterable) -> PointCloud2:
-    """Return a message with float32 x, y, z from points (points, 3) or (height, width, 3)."""
+    """Return a message with float32 x, y, z from points (points, 3) or (width, height, 3)."""
     fields = [
         PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
         for index, name in enumerate('xyz')
