@@ -85,7 +85,9 @@ class SimulatedCamera:
             CameraError: the driver was not opened.
         """
         if self._simulation is None:
-            raise CameraError(f'{self._description.name}: open the simulated camera before using it')
+            raise CameraError(
+                f'{self._description.name}: open the simulated camera before using it'
+            )
         yield from self._offline() if self._options.offline else self._live()
 
     def close(self) -> None:

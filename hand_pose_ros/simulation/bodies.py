@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from hand_pose_ros.hand_model.hand import HandModel
 from hand_pose_ros.hand_model.model_files import MIRROR_POINTS, HandModelData, load_hand_model
+from hand_pose_ros.simulation import kernels
 from hand_pose_ros.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -66,25 +66,20 @@ class Bodies:
         arm = _arm_faces(self._rim, self._hand_count, len(_RINGS))
         single = np.concatenate([right.faces, arm])
         mirrored = single[:, ::-1]
-        self.faces = np.concatenate([mirrored, single + side_count])
+        self.faces = np.concatenate([mirrored, single + side_count]).astype(np.int32)
         self.vertex_count = 2 * side_count
         self.surface = _surface(right, self._arm_count, count, seed)
-        corners = self.faces.ravel()
-        triangles = np.repeat(np.arange(len(self.faces)), 3)
-        self._incidence = sparse.csr_matrix(
-            (np.ones(len(corners)), (corners, triangles)), (self.vertex_count, len(self.faces))
-        )
 
     def hand_vertices(self, index: int) -> slice:
         """Return where the vertices of ``SIDES[index]``'s hand are in the mesh."""
         start = index * (self._hand_count + self._arm_count)
         return slice(start, start + self._hand_count)
 
-    def vertices(self, hands: Array, orientations: Array, forearms: Array) -> Array:
+    def vertices(self, hands: list[Array], orientations: Array, forearms: Array) -> Array:
         """Join posed hands and make their forearms.
 
         Args:
-            hands: (2, V, 3) posed hand vertices, left then right.
+            hands: posed hand vertices (V, 3), left then right.
             orientations: (2, 3, 3) rotation of each hand from rest axes.
             forearms: (2, 3, 3) rotation of each forearm from rest axes at the elbow's end.
 
@@ -98,11 +93,9 @@ class Bodies:
 
     def normals(self, vertices: Array) -> Array:
         """Return unit vertex normals (N, 3): area-weighted means of the faces around."""
-        a, b, c = (vertices[self.faces[:, corner]] for corner in range(3))
-        normals = self._incidence @ np.cross(b - a, c - a)
-        return normals / (np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12)
+        return kernels.vertex_normals(vertices, self.faces)
 
-    def _arm(self, index: int, hands: Array, orientations: Array, forearms: Array) -> Array:
+    def _arm(self, index: int, hands: list[Array], orientations: Array, forearms: Array) -> Array:
         """Sweep the wrist's rim towards the elbow: (rings * rim + 1, 3)."""
         rim = hands[index][self._rim]
         centre = rim.mean(0)

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.rig.depth import DepthValues
+from hand_pose_ros.simulation import kernels
 from hand_pose_ros.simulation.rasterizer import Fragments
 from hand_pose_ros.simulation.scene import Background
 from hand_pose_ros.simulation.sensors import NoiseTable, View, stamp_number
@@ -49,7 +50,7 @@ class DepthSensor:
         """Return the depth image (H, W)."""
         metres = self._noise.window(stamp) * self._scene_noise
         metres += self._scene
-        if len(fragments.rows):
+        if not fragments.empty:
             self._add_hands(metres, fragments, stamp)
         values = self._values
         metres[(metres < values.minimum) | (metres > values.maximum)] = 0
@@ -62,23 +63,25 @@ class DepthSensor:
 
     def _add_hands(self, metres: NDArray[np.float32], fragments: Fragments, stamp: int) -> None:
         """Put the hands over the scene and spoil the pixels along their edges."""
-        rows, columns = fragments.rows, fragments.columns
-        noise = self._noise.window(stamp)[rows, columns]
-        seen = fragments.depth * (1 + NOISE_AT_METRE * fragments.depth * noise)
-        metres[rows, columns] = np.where(fragments.attributes[:, 0] > GRAZING, seen, 0)
-        y0, x0 = max(int(rows.min()) - 2, 0), max(int(columns.min()) - 2, 0)
-        box = np.s_[y0 : int(rows.max()) + 3, x0 : int(columns.max()) + 3]
-        clean = self._scene[box].copy()
-        clean[rows - y0, columns - x0] = fragments.depth
+        box = fragments.grown(2)
+        window = metres[box]
+        size = window.shape
+        top, left = box[0].start, box[1].start
+        inner = (
+            slice(fragments.box[0].start - top, fragments.box[0].stop - top),
+            slice(fragments.box[1].start - left, fragments.box[1].stop - left),
+        )
+        depth = np.zeros(size, np.float32)
+        depth[inner] = fragments.depth
+        facing = np.zeros(size, np.float32)
+        facing[inner] = fragments.attributes[..., 0]
+        clean = np.where(depth > 0, depth, self._scene[box])
         kernel = np.ones((3, 3), np.uint8)
-        near, far = cv2.erode(clean, kernel), cv2.dilate(clean, kernel)
-        edge_rows, edge_columns = np.nonzero(far - near > EDGE_STEP)
         number = stamp_number(stamp, self._seed + 1)
-        shift_row = number % NoiseTable.MARGIN
-        shift_column = (number // NoiseTable.MARGIN) % NoiseTable.MARGIN
-        chance = self._chance[edge_rows + y0 + shift_row, edge_columns + x0 + shift_column]
-        at = (edge_rows + y0, edge_columns + x0)
-        share = (chance - HOLES) / MIXED  # uniform in 0..1 among the mixed pixels
-        low, high = near[edge_rows, edge_columns], far[edge_rows, edge_columns]
-        spoiled = np.where(share < 0, 0, np.where(share < 1, low + share * (high - low), metres[at]))
-        metres[at] = spoiled
+        row, column = top + number % NoiseTable.MARGIN, left + (number >> 8) % NoiseTable.MARGIN
+        kernels.spoil_depth(
+            window, depth, facing, cv2.erode(clean, kernel), cv2.dilate(clean, kernel),
+            self._noise.window(stamp)[box],
+            self._chance[row : row + size[0], column : column + size[1]],
+            np.array([NOISE_AT_METRE, EDGE_STEP, HOLES, MIXED, GRAZING]),
+        )  # fmt: skip

@@ -1,5 +1,7 @@
 """Gestures: finger angles (twist, abduction, flexion) of natural hand shapes within the limits."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,12 @@ def _shape(
 def gestures() -> dict[str, Array]:
     """Return the library: name -> angles (15, 3) in rad, the same numbers for both sides."""
     straight, relaxed, bent, curled = _STRAIGHT, _RELAXED, _BENT, _CURLED
-    up = {'middle': curled, 'ring': curled, 'little': curled, 'thumb': _THUMB_ACROSS}
+    up: dict[str, Any] = {
+        'middle': curled,
+        'ring': curled,
+        'little': curled,
+        'thumb': _THUMB_ACROSS,
+    }
     return {
         'open': _shape(index=straight, middle=straight, ring=straight, little=straight,
                        thumb=_THUMB_OPEN, spread=0.12),

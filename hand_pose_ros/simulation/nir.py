@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.simulation import kernels
 from hand_pose_ros.simulation.bodies import Surface
 from hand_pose_ros.simulation.rasterizer import Fragments
 from hand_pose_ros.simulation.scene import Background
@@ -11,22 +12,21 @@ from hand_pose_ros.simulation.sensors import NoiseTable, View, ambient_occlusion
 
 Array = NDArray[np.float64]
 
-EXPOSURE = 42.0  # grey levels of white at 1 m
+EXPOSURE = 32.0  # grey levels of white at 1 m
 NOISE = 2.0  # grey levels
+DARK = 6.0  # grey level of black
 BLUR = 0.6  # pixels
 
 
 class NirSensor:
     """An infrared camera beside its own lamp, mono8 or mono16."""
 
-    def __init__(
-        self, background: Background, surface: Surface, *, dtype: type, seed: int
-    ) -> None:
+    def __init__(self, background: Background, surface: Surface, *, dtype: type, seed: int) -> None:
         """Light the scene; ``dtype`` is uint8, or uint16 with the same levels times 256."""
         self._shape = background.depth.shape
         self._dtype = dtype
         self._albedo = _skin_albedo(surface)
-        scene = EXPOSURE * _scene_albedo(background) / background.depth**2 + 6
+        scene = EXPOSURE * _scene_albedo(background) / background.depth**2 + DARK
         self._scene = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), BLUR).clip(0, 255)
         self._scene8 = np.rint(self._scene).astype(np.uint8)
         self._noise = NoiseTable(self._shape, NOISE, np.int8, seed)
@@ -38,11 +38,13 @@ class NirSensor:
     def image(self, fragments: Fragments, stamp: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Return the grey image (H, W)."""
         image = self._scene8.copy()
-        open_share = ambient_occlusion(fragments, self._shape, max(3, self._shape[1] // 80))
-        level = EXPOSURE * fragments.attributes[:, 0] / fragments.depth**2
-        level *= 0.45 + 0.55 * open_share
-        image[fragments.rows, fragments.columns] = np.minimum(level + 6, 255)
-        soften(image, fragments, BLUR)
+        if not fragments.empty:
+            open_share = ambient_occlusion(fragments, max(4, self._shape[1] // 80))
+            light = (0.45 + 0.55 * open_share) * (EXPOSURE / np.maximum(fragments.depth, 0.05) ** 2)
+            kernels.paint_levels(
+                image[fragments.box][..., None], fragments.attributes, light, fragments.depth, DARK
+            )
+            soften(image, fragments, BLUR)
         image = cv2.add(image, self._noise.window(stamp), dtype=cv2.CV_8U)
         if self._dtype is np.uint16:
             return image.astype(np.uint16) << 8

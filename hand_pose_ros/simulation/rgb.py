@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.simulation import kernels
 from hand_pose_ros.simulation.bodies import Surface
 from hand_pose_ros.simulation.rasterizer import Fragments
 from hand_pose_ros.simulation.scene import Background
@@ -55,10 +56,12 @@ class RgbSensor:
     def image(self, fragments: Fragments, stamp: int) -> NDArray[np.uint8]:
         """Return the colour image (H, W, 3)."""
         image = self._scene.copy()
-        open_share = ambient_occlusion(fragments, self._shape, max(3, self._shape[1] // 80))
-        shade = (0.45 + 0.55 * open_share)[:, None]
-        image[fragments.rows, fragments.columns] = np.clip(fragments.attributes * shade, 0, 255)
-        soften(image, fragments, BLUR)
+        if not fragments.empty:
+            shade = 0.45 + 0.55 * ambient_occlusion(fragments, max(4, self._shape[1] // 80))
+            kernels.paint_levels(
+                image[fragments.box], fragments.attributes, shade, fragments.depth, 0.0
+            )
+            soften(image, fragments, BLUR)
         image = cv2.add(image, self._noise.window(stamp), dtype=cv2.CV_8U)
         if self._alpha:
             return np.dstack([image, np.full(self._shape, 255, np.uint8)])
@@ -86,7 +89,11 @@ def _scene_colour(scene: Background) -> Array:
     wall = np.broadcast_to([0.62, 0.64, 0.62], wood.shape)
     colour = np.where(scene.table[..., None], wood, wall)
     colour = colour * (1 + 0.06 * scene.texture[..., None])
-    for number, value in ((1, (0.85, 0.86, 0.88)), (2, (0.15, 0.35, 0.25)), (3, (0.80, 0.79, 0.74))):
+    for number, value in (
+        (1, (0.85, 0.86, 0.88)),
+        (2, (0.15, 0.35, 0.25)),
+        (3, (0.80, 0.79, 0.74)),
+    ):
         colour[scene.objects == number] = value
     falloff = 1.05 - 0.12 * scene.depth
     return np.clip(colour * np.clip(falloff, 0.6, 1.1)[..., None], 0, 1)

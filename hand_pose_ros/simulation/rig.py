@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from hand_pose_ros.simulation.bodies import Bodies
 from hand_pose_ros.simulation.motion import ArmState, Motion
 from hand_pose_ros.simulation.rasterizer import rasterize
 from hand_pose_ros.simulation.scene import background
-from hand_pose_ros.simulation.sensors import Sensor, View
 from hand_pose_ros.simulation.sensor_models import make_sensor
+from hand_pose_ros.simulation.sensors import Sensor, View
 from hand_pose_ros.simulation.truth import true_hands
 from hand_pose_ros.skeleton import SIDES
 
@@ -25,6 +26,16 @@ Array = NDArray[np.float64]
 
 # Moments kept, so that cameras that fire together share their work.
 _CACHED = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Moment:
+    """Both arms at one stamp in the rig frame: state, joints and vertices a hand, whole mesh."""
+
+    state: ArmState
+    hands: list[tuple[Array, Array]]
+    mesh: Array
+    normals: Array
 
 
 class SimulatedRig:
@@ -49,7 +60,7 @@ class SimulatedRig:
         self._lock = threading.Lock()
         self._sensors: dict[str, Sensor] = {}
         self._reach: dict[str, float] = {}
-        self._poses: OrderedDict[int, tuple[ArmState, Array, Array]] = OrderedDict()
+        self._poses: OrderedDict[int, _Moment] = OrderedDict()
         self._views: OrderedDict[Any, tuple[View, Array]] = OrderedDict()
         self._order = list(rig.cameras)
 
@@ -82,15 +93,16 @@ class SimulatedRig:
         is ``lost`` with score 0. Occlusion is not considered.
         """
         with self._lock:
-            state, _, _ = self._pose(stamp)
+            moment = self._pose(stamp)
         cameras = {
             name: (description.camera, description.T_rig_cam)
             for name, description in self.rig.cameras.items()
             if description.camera is not None
         }
         return true_hands(
-            state, self.bodies.models, self.rig.reference_camera.T_rig_cam, cameras
-        )
+            moment.state, moment.hands, self.bodies.models,
+            self.rig.reference_camera.T_rig_cam, cameras,
+        )  # fmt: skip
 
     def _camera(self, stream: str) -> tuple[CameraDescription, Camera]:
         if stream not in self.rig.cameras:
@@ -115,19 +127,22 @@ class SimulatedRig:
             self._reach[name] = _reach(camera)
         return self._sensors[name]
 
-    def _pose(self, stamp: int) -> tuple[ArmState, Array, Array]:
-        """Return arms, vertices and normals in the rig frame at a stamp."""
+    def _pose(self, stamp: int) -> '_Moment':
+        """Return everything at a stamp in the rig frame."""
         if stamp not in self._poses:
             state = self.motion.at(stamp * 1e-9)
-            hands = [
-                self.bodies.models[side].forward(
+            hands = []
+            for k, side in enumerate(SIDES):
+                joints, vertices = self.bodies.models[side].forward(
                     state.global_orient[k : k + 1], state.hand_pose[k : k + 1],
                     state.betas[k : k + 1], state.translation[k : k + 1],
-                )[1][0]
-                for k, side in enumerate(SIDES)
-            ]  # fmt: skip
-            vertices = self.bodies.vertices(np.array(hands), state.orientations, state.forearms)
-            _remember(self._poses, stamp, (state, vertices, self.bodies.normals(vertices)))
+                )  # fmt: skip
+                hands.append((joints[0], vertices[0]))
+            mesh = self.bodies.vertices(
+                [vertices for _, vertices in hands], state.orientations, state.forearms
+            )
+            moment = _Moment(state=state, hands=hands, mesh=mesh, normals=self.bodies.normals(mesh))
+            _remember(self._poses, stamp, moment)
         return self._poses[stamp]
 
     def _view(
@@ -139,10 +154,10 @@ class SimulatedRig:
             description.T_rig_cam.tobytes(),
         )  # fmt: skip
         if key not in self._views:
-            _, vertices, normals = self._pose(stamp)
+            moment = self._pose(stamp)
             T_cam_rig = inverse(description.T_rig_cam)
-            points = vertices @ T_cam_rig[:3, :3].T + T_cam_rig[:3, 3]
-            turned = normals @ T_cam_rig[:3, :3].T
+            points = moment.mesh @ T_cam_rig[:3, :3].T + T_cam_rig[:3, 3]
+            turned = moment.normals @ T_cam_rig[:3, :3].T
             distance = np.linalg.norm(points, axis=1) + 1e-9
             facing = np.clip(-np.einsum('ij,ij->i', points, turned) / distance, 0, 1)
             pixels = _project(camera, points, self._reach[description.name])

@@ -176,7 +176,7 @@ def _act(script: _Script, until: float) -> None:
 
 
 def _static(_: np.random.Generator) -> dict[str, ArmTracks]:
-    arms = {}
+    arms: dict[str, ArmTracks] = {}
     for side in SIDES:
         script = _Script(np.random.default_rng(0))
         script.move(0.13, 0.02, 0.45)
@@ -187,7 +187,7 @@ def _static(_: np.random.Generator) -> dict[str, ArmTracks]:
 
 
 def _normal(generator: np.random.Generator) -> dict[str, ArmTracks]:
-    arms = {}
+    arms: dict[str, ArmTracks] = {}
     for side in SIDES:
         script = _Script(generator)
         _rest(script)
@@ -198,7 +198,7 @@ def _normal(generator: np.random.Generator) -> dict[str, ArmTracks]:
 
 def _demo(generator: np.random.Generator) -> dict[str, ArmTracks]:
     """Gestures; at 9 s the hands cross, at 13 s the left and at 17.5 s the right hand goes away."""
-    arms = {}
+    arms: dict[str, ArmTracks] = {}
     for side in SIDES:
         script = _Script(generator)
         _rest(script)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.simulation import kernels
 from hand_pose_ros.simulation.rasterizer import Fragments
 
 Array = NDArray[np.float64]
@@ -52,16 +53,14 @@ class NoiseTable:
 
     MARGIN = 64
 
-    def __init__(
-        self, shape: tuple[int, ...], sigma: float, dtype: type, seed: int
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], sigma: float, dtype: Any, seed: int) -> None:
         """Draw noise for images of a shape (H, W) or (H, W, C) with a standard deviation."""
         generator = np.random.default_rng([seed, 23])
         larger = (shape[0] + self.MARGIN, shape[1] + self.MARGIN, *shape[2:])
         noise = generator.normal(0, sigma, larger).astype(np.float32)
         if np.issubdtype(dtype, np.integer):
             noise = np.rint(noise)
-        self._table = noise.astype(dtype)
+        self._table: NDArray[Any] = noise.astype(dtype)
         self._shape = shape
         self._seed = seed
 
@@ -73,39 +72,25 @@ class NoiseTable:
         return self._table[row : row + self._shape[0], column : column + self._shape[1]]
 
 
-def ambient_occlusion(fragments: Fragments, shape: tuple[int, int], radius: int) -> Array:
-    """Return per fragment how open it is to the surroundings, 1 = fully, 0 = enclosed.
+def ambient_occlusion(fragments: Fragments, radius: int, step: int = 2) -> NDArray[np.float32]:
+    """Return per pixel of the box how open it is to the surroundings, 1 = fully, 0 = enclosed.
 
-    Fragments lying deeper than the mean surface around them are in a fold or behind a nearer
-    finger (unsharp mask of the depth buffer, Luft et al. 2006).
+    What lies deeper than the mean surface around it is in a fold or behind a nearer finger
+    (unsharp mask of the depth buffer, Luft et al. 2006).
 
     Args:
         fragments: the visible surface.
-        shape: (H, W) of the image.
         radius: half width of the neighbourhood in pixels.
+        step: pixels between the samples of the mean.
     """
-    if not len(fragments.rows):
-        return np.zeros(0, np.float32)
-    y0, x0 = max(int(fragments.rows.min()) - radius, 0), max(int(fragments.columns.min()) - radius, 0)
-    y1 = min(int(fragments.rows.max()) + radius + 1, shape[0])
-    x1 = min(int(fragments.columns.max()) + radius + 1, shape[1])
-    rows, columns = fragments.rows - y0, fragments.columns - x0
-    depth = np.zeros((y1 - y0, x1 - x0), np.float32)
-    covered = np.zeros_like(depth)
-    depth[rows, columns] = fragments.depth
-    covered[rows, columns] = 1
-    size = (2 * radius + 1, 2 * radius + 1)
-    mean = cv2.blur(depth, size)[rows, columns] / cv2.blur(covered, size)[rows, columns]
-    return 1 - np.clip((fragments.depth - mean - 0.001) / 0.012, 0, 1)
+    coarse = np.ascontiguousarray(fragments.depth[::step, ::step])
+    size = (2 * (radius // step) + 1,) * 2
+    mean = cv2.blur(coarse, size, borderType=cv2.BORDER_CONSTANT)
+    share = cv2.blur((coarse > 0).astype(np.float32), size, borderType=cv2.BORDER_CONSTANT)
+    return kernels.openness(fragments.depth, mean, share, step, 0.012)
 
 
 def soften(image: NDArray[Any], fragments: Fragments, sigma: float) -> None:
     """Blur an image in place around the fragments, as a lens blurs the outlines of the hands."""
-    if not len(fragments.rows) or sigma <= 0:
-        return
-    margin = int(np.ceil(3 * sigma)) + 1
-    y0 = max(int(fragments.rows.min()) - margin, 0)
-    x0 = max(int(fragments.columns.min()) - margin, 0)
-    y1, x1 = int(fragments.rows.max()) + margin + 1, int(fragments.columns.max()) + margin + 1
-    window = image[y0:y1, x0:x1]
-    image[y0:y1, x0:x1] = cv2.GaussianBlur(window, (0, 0), sigma)
+    box = fragments.grown(int(np.ceil(3 * sigma)) + 1)
+    image[box] = cv2.GaussianBlur(image[box], (0, 0), sigma)

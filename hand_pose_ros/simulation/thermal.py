@@ -67,10 +67,11 @@ class ThermalSensor:
     def image(self, fragments: Fragments, stamp: int) -> NDArray[np.uint16] | NDArray[np.uint8]:
         """Return the counts of one image (H, W)."""
         celsius = self._scene.copy()
-        open_share = ambient_occlusion(fragments, self._shape, max(2, self._shape[1] // 80))
-        warmth = fragments.attributes[:, 0] - 0.9 * (1 - open_share)
-        celsius[fragments.rows, fragments.columns] = warmth
-        soften(celsius, fragments, BLUR)
+        if not fragments.empty:
+            enclosed = 1 - ambient_occlusion(fragments, max(4, self._shape[1] // 80))
+            warmth = fragments.attributes[..., 0] - 0.9 * enclosed
+            np.copyto(celsius[fragments.box], warmth, where=fragments.depth > 0)
+            soften(celsius, fragments, BLUR)
         celsius += self._pattern
         celsius += self._noise.window(stamp)
         celsius -= self._offset
