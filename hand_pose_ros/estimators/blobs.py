@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.errors import ImageError
 from hand_pose_ros.estimators.hand_shapes import HandShape, Mask, entries, hands_in
+from hand_pose_ros.estimators.regions import Region, heading
 from hand_pose_ros.rig.frame import StreamImage
 from hand_pose_ros.rig.thermal import agc_limits
 from hand_pose_ros.skeleton import Side
@@ -30,6 +31,10 @@ _JUMP, _SLAB, _BEHIND = 0.02, 0.14, 0.04
 _LEAST_AREA, _ARM_AREA = 0.002, 0.05
 _LEAST_FREE_OUTLINE = 0.55
 _DEFAULT_FOCAL = 0.74
+# A wearer's arms do not enter an image in its uppermost part.
+_TOP = 0.1
+# The landmark network's square, in palm radii: its side, and its centre beyond the palm's.
+_REGION_SIZE, _REGION_SHIFT = 6.0, 0.6
 _BEST_SCORE = 0.5
 
 
@@ -41,6 +46,7 @@ class Blob:
         center: (2,) palm centre in pixels of the native image.
         radius: palm radius in pixels.
         box: (4,) x0, y0, x1, y1 of the hand without its forearm, pixels.
+        region: where the landmark network may look at it.
         depth: median depth of the palm in metres, or None when only warmth is known.
         score: 0..0.5, how hand-like it looks.
         side: a guess from where the arm enters the image or from a second blob, or None.
@@ -49,6 +55,7 @@ class Blob:
     center: Array
     radius: float
     box: Array
+    region: Region
     depth: float | None
     score: float
     side: Side | None
@@ -123,7 +130,9 @@ def depth_blobs(stream: StreamImage, max_hands: int = 2) -> list[Blob]:
             free = _free_outline(depth, hand)
             if free >= _LEAST_FREE_OUTLINE:
                 palm = _palm_depth(depth, hand)
-                size = min(1.0, (hand.radius / scale / _PALM_RADIUS) ** 2)
+                # A wearer's arm may end in a hand seen from the side; another piece may be a head.
+                is_arm = hand.entry is not None and hand.entry[1] > _TOP * depth.shape[0]
+                size = 1.0 if is_arm else min(1.0, (hand.radius / scale / _PALM_RADIUS) ** 2)
                 score = _BEST_SCORE * free * size * (1.0 - 0.5 * palm / _FARTHEST)
                 candidates.append(_Candidate(hand=hand, score=score, depth=palm))
     return _blobs(candidates, max_hands, factor, depth.shape[1])
@@ -235,12 +244,27 @@ def _blobs(found: list[_Candidate], max_hands: int, factor: int, width: int) -> 
             center=(candidate.hand.center + 0.5) * factor - 0.5,
             radius=candidate.hand.radius * factor,
             box=candidate.hand.box * factor,
+            region=_region(candidate.hand, factor),
             depth=candidate.depth,
             score=candidate.score,
             side=side,
         )
         for candidate, side in zip(kept, sides, strict=True)
     ]
+
+
+def _region(hand: HandShape, factor: int) -> Region:
+    """Fingers point away from the arm, or to where most of the hand lies beyond the palm."""
+    if hand.entry is None:
+        rows, columns = np.nonzero(hand.mask)
+        direction = np.array([columns.mean(), rows.mean()]) - hand.center
+    else:
+        direction = hand.center - hand.entry
+    angle = heading(direction)
+    ahead = np.array([np.sin(angle), -np.cos(angle)])
+    center = hand.center + _REGION_SHIFT * hand.radius * ahead
+    size = _REGION_SIZE * hand.radius * factor
+    return Region(center=(center + 0.5) * factor - 0.5, size=size, angle=angle)
 
 
 def _sides(hands: list[HandShape], width: int) -> list[Side | None]:

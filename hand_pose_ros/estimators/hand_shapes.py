@@ -110,13 +110,17 @@ def _hand_of(arm: Mask, entry: Array | None, length: float | None) -> HandShape 
         arm[top : bottom + 1, left : right + 1], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0
     )
     widths = cv2.distanceTransform(part, cv2.DIST_L2, 3)
-    values = widths[points[:, 1] - top + 1, points[:, 0] - left + 1]
+    all_widths = widths[points[:, 1] - top + 1, points[:, 0] - left + 1]
+    values = all_widths
     if entry is not None:
         from_entry = np.hypot(*(points - entry).T)
         tip = points[from_entry.argmax()]
         reach = length or _LENGTH * float(values.max())
-        values = np.where(np.hypot(*(points - tip).T) < reach, values, 0.0)
-    center, radius = points[values.argmax()].astype(np.float64), float(values.max())
+        # A forearm is as wide as a palm: of two wide places, the one nearer the tip is the palm.
+        share = np.hypot(*(points - tip).T) / reach
+        values = np.where(share < 1.0, values * (1.0 - 0.7 * share), 0.0)
+    best = int(values.argmax())
+    center, radius = points[best].astype(np.float64), float(all_widths[best])
     offsets = points - center
     kept = np.hypot(*offsets.T) < _REACH * radius
     if entry is not None:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.estimators.blobs import thermal_blobs
 from hand_pose_ros.estimators.crops import Stretch, cut, stretch_of
 from hand_pose_ros.estimators.handedness import SideBias
 from hand_pose_ros.estimators.networks import LANDMARK_INPUT, HandNetworks, LandmarkOutput
@@ -145,7 +146,13 @@ class LandmarkStream:
             hands = self._merge([*hands, *self._look(stream, fresh, stretch)])[:max_hands]
             if hands:
                 break
-        return hands
+        if len(hands) < max_hands and self.modality == 'thermal':
+            # Warmth shows hands that the detector, trained on colour, does not see.
+            known = [hand.region for hand in hands]
+            warm = [blob.region for blob in thermal_blobs(stream)]
+            regions = distinct([*known, *warm], self.config.duplicate_iou)
+            hands = self._merge([*hands, *self._look(stream, regions[len(known) :], stretch)])
+        return hands[:max_hands]
 
     def _palm_regions(
         self, stream: StreamImage, windows: list[Region], stretch: Stretch

@@ -65,7 +65,7 @@ def region_from_palm(box: Array, keypoints: Array) -> Region:
         box: (4,) x0, y0, x1, y1 in pixels.
         keypoints: (7, 2) pixels; 0 is the wrist, 2 the middle knuckle.
     """
-    angle = _heading(keypoints[2] - keypoints[0])
+    angle = heading(keypoints[2] - keypoints[0])
     width, height = box[2] - box[0], box[3] - box[1]
     middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
     center = middle + _rotation(angle) @ np.array([0.0, _PALM_SHIFT * height])
@@ -75,7 +75,7 @@ def region_from_palm(box: Array, keypoints: Array) -> Region:
 def region_from_landmarks(points: Array) -> Region:
     """Return the region in which to look for the hand next, from its points (21, 2) in pixels."""
     knuckles = (points[9] + (points[5] + points[13]) / 2) / 2
-    angle = _heading(knuckles - points[0])
+    angle = heading(knuckles - points[0])
     rotation = _rotation(angle)
     upright = points[list(_STABLE_JOINTS)] @ rotation
     low, high = upright.min(axis=0), upright.max(axis=0)
@@ -106,7 +106,8 @@ def distinct(regions: list[Region], limit: float) -> list[Region]:
     return kept
 
 
-def _heading(direction: Array) -> float:
+def heading(direction: Array) -> float:
+    """Return the angle of a region whose "up" points along an image direction (2,)."""
     return float(np.arctan2(direction[0], -direction[1]))
 
 

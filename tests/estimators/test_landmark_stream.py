@@ -130,6 +130,20 @@ def test_a_lost_hand_is_looked_for_at_once(networks, thermal_frames):
     assert counting.palm_runs == 2
 
 
+def test_warmth_shows_hands_that_the_palm_detector_misses(networks, thermal_frames):
+    class BlindNetworks(CountingNetworks):
+        def palms(self, image):
+            return np.zeros((2016, 18), np.float32), np.full(2016, -20.0, np.float32)
+
+    expected = by_side(LandmarkStream(networks, 'thermal').update(thermal_frames[0]))
+    hands = by_side(LandmarkStream(BlindNetworks(networks), 'thermal').update(thermal_frames[0]))
+    assert len(hands) == 2
+    for one, other in zip(hands, expected, strict=True):
+        assert np.median(np.linalg.norm(one.points - other.points, axis=1)) < 3.0
+    nir = LandmarkStream(BlindNetworks(networks), 'nir')
+    assert nir.update(thermal_frames[0]) == []
+
+
 def test_given_regions_lead_without_the_palm_detector(networks, thermal_frames):
     regions = [
         hand.region for hand in LandmarkStream(networks, 'thermal').update(thermal_frames[0])
