@@ -51,6 +51,8 @@ def test_assets():
 
 
 def test_shared_files_are_found_without_an_activated_environment(tmp_path):
+    if not (Path(sys.prefix) / 'share' / 'hand_pose_ros' / 'package.xml').exists():
+        pytest.skip('the package is not installed into the environment of these tests')
     program = 'from hand_pose_ros.resources import share_file; print(share_file("package.xml"))'
     result = subprocess.run(
         [sys.executable, '-c', program],
