@@ -37,10 +37,19 @@ class SideBias:
     def right_probability(self, probability: float) -> float:
         """Return the probability of a physical right hand for one output."""
         lean = float(np.median(self._measured)) if self._measured else 0.0
-        return float(1.0 / (1.0 + np.exp(lean - _log_odds(probability))))
+        return _probability(_log_odds(probability) - lean)
+
+
+def without_lean(probability: float, mirrored: float) -> float:
+    """Return the probability of a physical right hand from a crop and its mirror image."""
+    return _probability((_log_odds(probability) - _log_odds(mirrored)) / 2)
+
+
+def _probability(log_odds: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-log_odds)))
 
 
 def _log_odds(probability: float) -> float:
-    limit = 1.0 / (1.0 + np.exp(_LOG_ODDS_LIMIT))
+    limit = _probability(-_LOG_ODDS_LIMIT)
     bounded = min(max(probability, limit), 1.0 - limit)
     return float(np.log(bounded / (1.0 - bounded)))

@@ -1,6 +1,6 @@
 """Landmark stream: follows the hands in the images of one camera, in 2D."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.blobs import thermal_blobs
 from hand_pose_ros.estimators.crops import Stretch, cut, stretch_of
-from hand_pose_ros.estimators.handedness import SideBias
+from hand_pose_ros.estimators.handedness import SideBias, without_lean
 from hand_pose_ros.estimators.networks import LANDMARK_INPUT, HandNetworks, LandmarkOutput
 from hand_pose_ros.estimators.palm_detection import PALM_INPUT, palms_in_image
 from hand_pose_ros.estimators.palm_search import tiles, turned, whole_image
@@ -118,12 +118,7 @@ class LandmarkStream:
             hands = self._search(stream, stretch, hands, max_hands)
         self._stamp = stream.stamp
         self._regions = [hand.region for hand in hands]
-        return [
-            replace(
-                hand, right_probability=self._side_bias.right_probability(hand.right_probability)
-            )
-            for hand in hands
-        ]
+        return hands
 
     def _palm_is_due(self, stamp: int) -> bool:
         if self._palm_stamp is None:
@@ -167,23 +162,41 @@ class LandmarkStream:
     def _follow(
         self, stream: StreamImage, regions: list[Region], stretch: Stretch
     ) -> list[HandLandmarks]:
-        # The lean depends on how the crop lies on the hand: only followed hands are all alike.
         mirrored = self._side_bias.wanted(stream.stamp, len(regions))
-        return self._look(stream, regions, stretch, mirrored)
+        outputs, flipped = self._run(stream, regions, stretch, mirrored)
+        # The lean depends on how the crop lies on the hand: only followed hands are all alike.
+        for output, mirror in zip(outputs, flipped, strict=False):
+            if min(output.presence, mirror.presence) >= self.config.presence:
+                self._side_bias.add(output.handedness, mirror.handedness, stream.stamp)
+        sides = [self._side_bias.right_probability(output.handedness) for output in outputs]
+        return self._present(outputs, regions, sides)
 
     def _look(
-        self, stream: StreamImage, regions: list[Region], stretch: Stretch, mirrored: int = 0
+        self, stream: StreamImage, regions: list[Region], stretch: Stretch
     ) -> list[HandLandmarks]:
+        outputs, flipped = self._run(stream, regions, stretch, len(regions))
+        sides = [
+            without_lean(output.handedness, mirror.handedness)
+            for output, mirror in zip(outputs, flipped, strict=True)
+        ]
+        return self._present(outputs, regions, sides)
+
+    def _run(
+        self, stream: StreamImage, regions: list[Region], stretch: Stretch, mirrored: int
+    ) -> tuple[list[LandmarkOutput], list[LandmarkOutput]]:
         if not regions:
-            return []
+            return [], []
         crops = [cut(stream.image, region, LANDMARK_INPUT, stretch) for region in regions]
         flipped = [np.ascontiguousarray(crop[:, ::-1]) for crop in crops[:mirrored]]
         outputs = self._networks.landmarks([*crops, *flipped])
-        for output, mirror in zip(outputs, outputs[len(crops) :], strict=False):
-            if min(output.presence, mirror.presence) >= self.config.presence:
-                self._side_bias.add(output.handedness, mirror.handedness, stream.stamp)
+        return outputs[: len(crops)], outputs[len(crops) :]
+
+    def _present(
+        self, outputs: list[LandmarkOutput], regions: list[Region], sides: list[float]
+    ) -> list[HandLandmarks]:
         hands = [
-            hand_landmarks(output, region) for output, region in zip(outputs, regions, strict=False)
+            hand_landmarks(output, region, side)
+            for output, region, side in zip(outputs, regions, sides, strict=True)
         ]
         return [hand for hand in hands if hand.presence >= self.config.presence]
 
@@ -193,7 +206,9 @@ class LandmarkStream:
         return [hand for hand in ordered if any(hand.region is region for region in regions)]
 
 
-def hand_landmarks(output: LandmarkOutput, region: Region) -> HandLandmarks:
+def hand_landmarks(
+    output: LandmarkOutput, region: Region, right_probability: float
+) -> HandLandmarks:
     """Carry the landmark network's output from its crop into the image."""
     points = region.to_image(output.points[:, :2], LANDMARK_INPUT)
     cosine, sine = np.cos(region.angle), np.sin(region.angle)
@@ -203,7 +218,7 @@ def hand_landmarks(output: LandmarkOutput, region: Region) -> HandLandmarks:
         points=points,
         relative_depth=output.points[:, 2] * region.size / (LANDMARK_INPUT * _DEPTH_SCALE),
         presence=output.presence,
-        right_probability=output.handedness,
+        right_probability=right_probability,
         region=region_from_landmarks(points),
         world=world,
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hand_pose_ros.estimators.handedness import SideBias
+from hand_pose_ros.estimators.handedness import SideBias, without_lean
 
 
 def sigmoid(value: float) -> float:
@@ -18,6 +18,8 @@ def test_a_constant_lean_is_removed(lean, truth):
     for index in range(5):
         bias.add(sigmoid(truth + lean), sigmoid(-truth + lean), index)
     assert bias.right_probability(sigmoid(truth + lean)) == pytest.approx(sigmoid(truth), abs=1e-6)
+    pair = sigmoid(truth + lean), sigmoid(-truth + lean)
+    assert without_lean(*pair) == pytest.approx(sigmoid(truth), abs=1e-6)
 
 
 def test_without_a_measurement_the_output_stays_and_extremes_are_finite():
