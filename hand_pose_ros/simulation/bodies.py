@@ -1,14 +1,16 @@
 """Bodies: both hands with forearms and sleeves as one mesh, and what each vertex is made of."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.hand_model.hand import HandModel
-from hand_pose_ros.hand_model.model_files import MIRROR_POINTS, HandModelData, load_hand_model
+from hand_pose_ros.hand_model.model_files import HandModelData, load_hand_model
 from hand_pose_ros.simulation import kernels
-from hand_pose_ros.skeleton import SIDES
+from hand_pose_ros.simulation.motion import ArmState
+from hand_pose_ros.skeleton import MANO_TO_OPENPOSE, OPENPOSE_TO_MANO, SIDES, Side
 
 Array = NDArray[np.float64]
 
@@ -22,6 +24,7 @@ _RINGS = (
     (0.410, 2.15, 1.90, 0.15),
 )  # fmt: skip
 SLEEVE_RING = 4
+_INFLUENCES = 6  # joints that move one vertex, at most
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +71,10 @@ class Bodies:
         mirrored = single[:, ::-1]
         self.faces = np.concatenate([mirrored, single + side_count]).astype(np.int32)
         self.vertex_count = 2 * side_count
+        self._shapes: dict[tuple[Side, bytes], tuple[Array, Array]] = {}
+        strongest = np.argsort(-right.weights, axis=1)[:, :_INFLUENCES].astype(np.int32)
+        shares = np.take_along_axis(right.weights, strongest, axis=1)
+        self._skin = strongest, shares / shares.sum(1, keepdims=True)
         self.surface = _surface(right, self._arm_count, count, seed)
 
     def hand_vertices(self, index: int) -> slice:
@@ -75,56 +82,46 @@ class Bodies:
         start = index * (self._hand_count + self._arm_count)
         return slice(start, start + self._hand_count)
 
-    def vertices(self, hands: list[Array], orientations: Array, forearms: Array) -> Array:
-        """Join posed hands and make their forearms.
+    def hands(self, state: ArmState) -> list[tuple[Array, Array]]:
+        """Return joints (21, 3), internal order, and vertices (V, 3) of both hands, rig frame."""
+        result = []
+        for index, side in enumerate(SIDES):
+            model = self.models[side]
+            rest, shaped = self._shape(side, state.betas[index])
+            rotations, origins = model.kinematics(
+                state.global_orient[index : index + 1], state.hand_pose[index : index + 1],
+                state.betas[index : index + 1], state.translation[index : index + 1],
+            )  # fmt: skip
+            offsets = origins[0] - (rotations[0] @ rest[..., None])[..., 0]
+            vertices = kernels.skin(rotations[0], offsets, shaped, *self._skin)
+            joints = np.concatenate([origins[0], vertices[model.data.tips]])
+            result.append((joints[list(MANO_TO_OPENPOSE)], vertices))
+        return result
 
-        Args:
-            hands: posed hand vertices (V, 3), left then right.
-            orientations: (2, 3, 3) rotation of each hand from rest axes.
-            forearms: (2, 3, 3) rotation of each forearm from rest axes at the elbow's end.
-
-        Returns:
-            (N, 3) vertices of the whole mesh in the frame of ``hands``.
-        """
+    def vertices(self, hands: list[Array], state: ArmState) -> Array:
+        """Join posed hand vertices (V, 3), left then right, and their forearms: (N, 3)."""
         parts: list[Array] = []
-        for index in range(2):
-            parts += [hands[index], self._arm(index, hands, orientations, forearms)]
+        for index, side in enumerate(SIDES):
+            arm = kernels.sweep_arm(
+                hands[index][self._rim], state.orientations[index], state.forearms[index],
+                np.array(_RINGS), 1.0 if side == 'right' else -1.0,
+            )  # fmt: skip
+            parts += [hands[index], arm]
         return np.concatenate(parts)
 
     def normals(self, vertices: Array) -> Array:
         """Return unit vertex normals (N, 3): area-weighted means of the faces around."""
         return kernels.vertex_normals(vertices, self.faces)
 
-    def _arm(self, index: int, hands: list[Array], orientations: Array, forearms: Array) -> Array:
-        """Sweep the wrist's rim towards the elbow: (rings * rim + 1, 3)."""
-        rim = hands[index][self._rim]
-        centre = rim.mean(0)
-        local = (rim - centre) @ orientations[index]
-        outline = local * np.array([0.0, 1.0, 1.0])
-        axis = forearms[index][:, 0] if SIDES[index] == 'right' else -forearms[index][:, 0]
-        # The forearm's own twist differs from the hand's by the pronation left at each ring.
-        hand_y = orientations[index][:, 1] - axis * (axis @ orientations[index][:, 1])
-        rest_y = forearms[index][:, 1]
-        angle = np.arctan2(axis @ np.cross(rest_y, hand_y), rest_y @ hand_y)
-        rings = np.array(_RINGS)
-        turned = angle * rings[:, 3]
-        rest_z = np.cross(axis, rest_y)
-        ys = np.cos(turned)[:, None] * rest_y + np.sin(turned)[:, None] * rest_z  # (R, 3)
-        zs = np.cross(axis, ys)
-        sign = 1.0 if SIDES[index] == 'right' else -1.0
-        grown_y = outline[:, 1] * rings[:, 1, None]  # (R, C)
-        grown_z = outline[:, 2] * rings[:, 2, None] * sign
-        # The rim's slant fades within the first rings.
-        slant = local[:, 0] * sign * np.clip(1 - rings[:, 0, None] / 0.03, 0, 1)
-        centres = centre + rings[:, :1] * axis
-        points = (
-            centres[:, None]
-            + grown_y[..., None] * ys[:, None]
-            + grown_z[..., None] * zs[:, None]
-            + slant[..., None] * axis
-        )
-        end = centres[-1] + 0.01 * axis
-        return np.concatenate([points.reshape(-1, 3), end[None]])
+    def _shape(self, side: Side, betas: Array) -> tuple[Array, Array]:
+        """Return rest joints (16, 3), MANO order, and rest vertices of a shape, made once."""
+        key = (side, betas.tobytes())
+        if key not in self._shapes:
+            model = self.models[side]
+            rest = model.rest_joints(betas[None])[0][list(OPENPOSE_TO_MANO[:16])]
+            self._shapes = {other: made for other, made in self._shapes.items() if other[0] != side}
+            self._shapes[key] = (rest, model.data.v_template + model.data.shapedirs @ betas)
+        return self._shapes[key]
 
 
 def _rim(faces: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -142,7 +139,7 @@ def _arm_faces(rim: NDArray[np.int64], start: int, rings: int) -> NDArray[np.int
     count = len(rim)
     loops = [rim] + [start + ring * count + np.arange(count) for ring in range(rings)]
     faces = []
-    for near, far in zip(loops[:-1], loops[1:], strict=True):
+    for near, far in pairwise(loops):
         near_next, far_next = np.roll(near, -1), np.roll(far, -1)
         faces += [np.stack([near, far, near_next], 1), np.stack([near_next, far, far_next], 1)]
     end = np.full(count, start + rings * count)
@@ -202,10 +199,3 @@ def _surface(hand: HandModelData, arm_count: int, rim: int, seed: int) -> Surfac
 def _mano_joint(first: int) -> int:
     """Return the MANO joint of a finger's first joint in the internal order."""
     return {1: 13, 5: 1, 9: 4, 13: 10, 17: 7}[first]
-
-
-def mirror_rotation(rotation: Array, axis: int) -> Array:
-    """Mirror a right hand's rotation into the left hand's across the world plane ``axis`` = 0."""
-    world = np.ones(3)
-    world[axis] = -1
-    return world[:, None] * rotation * MIRROR_POINTS

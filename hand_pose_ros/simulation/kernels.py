@@ -18,14 +18,14 @@ def fill(
     buffer: Floats,
     image: Floats,
 ) -> Any:
-    """Draw front-facing triangles into a z-buffer of inverse depth and an attribute image.
+    """Draw front-facing triangles into a depth image and an attribute image.
 
     Args:
         pixels: (N, 2) projected vertices, NaN = unusable.
         inverse: (N,) one over the distance along the optical axis.
         faces: (F, 3) triangles; front faces have negative area in image axes.
         attributes: (N, K) values to interpolate.
-        buffer: (H, W) zeros, receives inverse depth.
+        buffer: (H, W) zeros, receives depth.
         image: (H, W, K), receives the attributes where ``buffer`` was written.
 
     Returns:
@@ -85,7 +85,145 @@ def fill(
                         image[row, column, k] = (
                             attributes[a, k] + slope_x[k] * (column - ax) + slope_y[k] * (row - ay)
                         )
+    for row in range(box[0], box[1]):
+        for column in range(box[2], box[3]):
+            if buffer[row, column] > 0:
+                buffer[row, column] = 1 / buffer[row, column]
     return box
+
+
+@njit(cache=True, nogil=True)
+def skin(
+    rotations: NDArray[np.float64],
+    offsets: NDArray[np.float64],
+    rest: NDArray[np.float64],
+    joints: NDArray[np.int32],
+    weights: NDArray[np.float64],
+) -> Any:
+    """Skin rest vertices (V, 3) with joint transforms (16, 3, 3) and (16, 3).
+
+    ``joints`` and ``weights`` (V, k) name the joints that move each vertex.
+    """
+    posed = np.zeros_like(rest)
+    for vertex in range(len(rest)):
+        x, y, z = rest[vertex]
+        for k in range(joints.shape[1]):
+            weight = weights[vertex, k]
+            if weight == 0:
+                continue
+            joint = joints[vertex, k]
+            for axis in range(3):
+                posed[vertex, axis] += weight * (
+                    rotations[joint, axis, 0] * x
+                    + rotations[joint, axis, 1] * y
+                    + rotations[joint, axis, 2] * z
+                    + offsets[joint, axis]
+                )
+    return posed
+
+
+@njit(cache=True, nogil=True)
+def sweep_arm(
+    rim: NDArray[np.float64],
+    hand: NDArray[np.float64],
+    forearm: NDArray[np.float64],
+    rings: NDArray[np.float64],
+    side: float,
+) -> Any:
+    """Sweep the outline of a wrist towards the elbow.
+
+    Args:
+        rim: (C, 3) the open edge of the posed hand.
+        hand, forearm: (3, 3) rotations from rest axes.
+        rings: (R, 4) distance from the rim, growth of thickness, of width, and the share of the
+            hand's turn about the forearm that is left.
+        side: 1 for a right arm, whose fingers point to -x at rest, -1 for a left one.
+
+    Returns:
+        (R * C + 1, 3) the rings, then the point that closes the end.
+    """
+    count = len(rim)
+    points = np.empty((len(rings) * count + 1, 3))
+    centre = np.zeros(3)
+    for vertex in range(count):
+        centre += rim[vertex] / count
+    axis = forearm[:, 0] * side
+    y_rest = forearm[:, 1].copy()
+    z_rest = np.cross(axis, y_rest)
+    y_hand = hand[:, 1].copy()
+    turn = np.arctan2((z_rest * y_hand).sum(), (y_rest * y_hand).sum())
+    for ring in range(len(rings)):
+        distance, thicker, wider, left = rings[ring]
+        y = np.cos(left * turn) * y_rest + np.sin(left * turn) * z_rest
+        z = np.cross(axis, y)
+        slant = max(1 - distance / 0.03, 0.0)
+        for vertex in range(count):
+            offset = rim[vertex] - centre
+            local_x = (offset * hand[:, 0]).sum() * side
+            local_y = (offset * hand[:, 1]).sum()
+            local_z = (offset * hand[:, 2]).sum() * side
+            points[ring * count + vertex] = (
+                centre
+                + (distance + slant * local_x) * axis
+                + (thicker * local_y) * y
+                + (wider * local_z) * z
+            )
+    points[-1] = centre + (rings[-1, 0] + 0.01) * axis
+    return points
+
+
+@njit(cache=True, nogil=True)
+def view(
+    vertices: NDArray[np.float64],
+    normals: NDArray[np.float64],
+    T_cam_rig: NDArray[np.float64],
+    intrinsics: NDArray[np.float64],
+    distortion: NDArray[np.float64],
+    reach: float,
+) -> Any:
+    """Carry a mesh into a camera and project it.
+
+    Args:
+        vertices, normals: (N, 3) in the rig frame.
+        T_cam_rig: (4, 4).
+        intrinsics: (3, 3).
+        distortion: k1, k2, p1, p2, k3, k4, k5, k6 of the rational model.
+        reach: greatest distance from the axis at z = 1 that may be projected.
+
+    Returns:
+        points and normals (N, 3) in the camera's frame, facing (N,) and pixels (N, 2), NaN where
+        a point is too near the camera plane or beyond ``reach``.
+    """
+    count = len(vertices)
+    points, turned = np.empty((count, 3)), np.empty((count, 3))
+    facing, pixels = np.empty(count), np.empty((count, 2))
+    k1, k2, p1, p2, k3, k4, k5, k6 = distortion
+    for vertex in range(count):
+        vx, vy, vz = vertices[vertex]
+        nx, ny, nz = normals[vertex]
+        dot, length = 0.0, 1e-18
+        for axis in range(3):
+            a, b, c, d = T_cam_rig[axis]
+            point = a * vx + b * vy + c * vz + d
+            normal = a * nx + b * ny + c * nz
+            points[vertex, axis] = point
+            turned[vertex, axis] = normal
+            dot -= point * normal
+            length += point * point
+        facing[vertex] = max(dot / np.sqrt(length), 0.0)
+        depth = points[vertex, 2]
+        pixels[vertex] = np.nan
+        if depth > 0.05:
+            x, y = points[vertex, 0] / depth, points[vertex, 1] / depth
+            square = x * x + y * y
+            if square < reach * reach:
+                radial = 1 + square * (k1 + square * (k2 + square * k3))
+                radial /= 1 + square * (k4 + square * (k5 + square * k6))
+                dx = x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x)
+                dy = y * radial + p1 * (square + 2 * y * y) + 2 * p2 * x * y
+                pixels[vertex, 0] = intrinsics[0, 0] * dx + intrinsics[0, 1] * dy + intrinsics[0, 2]
+                pixels[vertex, 1] = intrinsics[1, 1] * dy + intrinsics[1, 2]
+    return points, turned, facing, pixels
 
 
 @njit(cache=True, nogil=True)
@@ -134,13 +272,30 @@ def openness(depth: Floats, mean: Floats, share: Floats, step: int, reach: float
 
 @njit(cache=True, nogil=True)
 def paint_levels(
-    image: NDArray[np.uint8], colour: Floats, light: Floats, depth: Floats, floor: float
+    image: NDArray[np.uint8],
+    colour: Floats,
+    depth: Floats,
+    light: Floats,
+    lamp: float,
+    floor: float,
 ) -> None:
-    """Write ``colour * light + floor``, saturated to 0..255, into an image where depth is set."""
+    """Write grey or colour levels of a lit surface into an image, saturated to 0..255.
+
+    Args:
+        image: (H, W, C), receives the levels where ``depth`` is set.
+        colour: (H, W, C) levels in full light.
+        depth: (H, W) metres, 0 = no surface.
+        light: (H, W) openness to the light in 0..1; the most enclosed places keep 45 %.
+        lamp: 0 for light from far away, else the strength at 1 m of a lamp beside the camera.
+        floor: level of black.
+    """
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
-            if depth[row, column] > 0:
-                factor = light[row, column]
+            metres = depth[row, column]
+            if metres > 0:
+                factor = 0.45 + 0.55 * light[row, column]
+                if lamp > 0:
+                    factor *= lamp / (metres * metres)
                 for k in range(colour.shape[2]):
                     level = colour[row, column, k] * factor + floor
                     image[row, column, k] = np.uint8(min(max(level, 0.0), 255.0))

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.errors import CameraError
 from hand_pose_ros.hand_model.hand import HandModel
-from hand_pose_ros.simulation.bodies import mirror_rotation
+from hand_pose_ros.hand_model.model_files import MIRROR_POINTS
 from hand_pose_ros.simulation.scenarios import SCENARIOS, ArmTracks
 from hand_pose_ros.skeleton import SIDES
 
@@ -120,3 +120,10 @@ def _arm_rotations(palm: Array, turns: Array) -> tuple[Array, Array]:
     supination, flexion, deviation = turns
     wrist = Rotation.from_euler('XYZ', [-supination, deviation, flexion]).as_matrix()
     return forearm, forearm @ wrist
+
+
+def mirror_rotation(rotation: Array, axis: int) -> Array:
+    """Mirror a right hand's rotation into the left hand's across the world plane ``axis`` = 0."""
+    world = np.ones(3)
+    world[axis] = -1
+    return world[:, None] * rotation * MIRROR_POINTS

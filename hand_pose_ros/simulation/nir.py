@@ -40,10 +40,10 @@ class NirSensor:
         image = self._scene8.copy()
         if not fragments.empty:
             open_share = ambient_occlusion(fragments, max(4, self._shape[1] // 80))
-            light = (0.45 + 0.55 * open_share) * (EXPOSURE / np.maximum(fragments.depth, 0.05) ** 2)
             kernels.paint_levels(
-                image[fragments.box][..., None], fragments.attributes, light, fragments.depth, DARK
-            )
+                image[fragments.box][..., None], fragments.attributes, fragments.depth,
+                open_share, EXPOSURE, DARK,
+            )  # fmt: skip
             soften(image, fragments, BLUR)
         image = cv2.add(image, self._noise.window(stamp), dtype=cv2.CV_8U)
         if self._dtype is np.uint16:

@@ -68,6 +68,4 @@ def rasterize(
         np.ascontiguousarray(attributes, np.float32), buffer, image,
     )  # fmt: skip
     box = (slice(int(top), int(max(top, bottom))), slice(int(left), int(max(left, right))))
-    drawn = buffer[box]
-    metres = np.divide(1.0, drawn, out=np.zeros_like(drawn), where=drawn > 0)
-    return Fragments(box=box, depth=metres, attributes=image[box])
+    return Fragments(box=box, depth=buffer[box], attributes=image[box])

@@ -57,9 +57,9 @@ class RgbSensor:
         """Return the colour image (H, W, 3)."""
         image = self._scene.copy()
         if not fragments.empty:
-            shade = 0.45 + 0.55 * ambient_occlusion(fragments, max(4, self._shape[1] // 80))
+            open_share = ambient_occlusion(fragments, max(4, self._shape[1] // 80))
             kernels.paint_levels(
-                image[fragments.box], fragments.attributes, shade, fragments.depth, 0.0
+                image[fragments.box], fragments.attributes, fragments.depth, open_share, 0.0, 0.0
             )
             soften(image, fragments, BLUR)
         image = cv2.add(image, self._noise.window(stamp), dtype=cv2.CV_8U)

@@ -13,6 +13,7 @@ from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import inverse
 from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
+from hand_pose_ros.simulation import kernels
 from hand_pose_ros.simulation.bodies import Bodies
 from hand_pose_ros.simulation.motion import ArmState, Motion
 from hand_pose_ros.simulation.rasterizer import rasterize
@@ -20,7 +21,6 @@ from hand_pose_ros.simulation.scene import background
 from hand_pose_ros.simulation.sensor_models import make_sensor
 from hand_pose_ros.simulation.sensors import Sensor, View
 from hand_pose_ros.simulation.truth import true_hands
-from hand_pose_ros.skeleton import SIDES
 
 Array = NDArray[np.float64]
 
@@ -131,16 +131,8 @@ class SimulatedRig:
         """Return everything at a stamp in the rig frame."""
         if stamp not in self._poses:
             state = self.motion.at(stamp * 1e-9)
-            hands = []
-            for k, side in enumerate(SIDES):
-                joints, vertices = self.bodies.models[side].forward(
-                    state.global_orient[k : k + 1], state.hand_pose[k : k + 1],
-                    state.betas[k : k + 1], state.translation[k : k + 1],
-                )  # fmt: skip
-                hands.append((joints[0], vertices[0]))
-            mesh = self.bodies.vertices(
-                [vertices for _, vertices in hands], state.orientations, state.forearms
-            )
+            hands = self.bodies.hands(state)
+            mesh = self.bodies.vertices([vertices for _, vertices in hands], state)
             moment = _Moment(state=state, hands=hands, mesh=mesh, normals=self.bodies.normals(mesh))
             _remember(self._poses, stamp, moment)
         return self._poses[stamp]
@@ -155,13 +147,13 @@ class SimulatedRig:
         )  # fmt: skip
         if key not in self._views:
             moment = self._pose(stamp)
-            T_cam_rig = inverse(description.T_rig_cam)
-            points = moment.mesh @ T_cam_rig[:3, :3].T + T_cam_rig[:3, 3]
-            turned = moment.normals @ T_cam_rig[:3, :3].T
-            distance = np.linalg.norm(points, axis=1) + 1e-9
-            facing = np.clip(-np.einsum('ij,ij->i', points, turned) / distance, 0, 1)
-            pixels = _project(camera, points, self._reach[description.name])
-            view = View(points=points, normals=turned, facing=facing)
+            points, normals, facing, pixels = kernels.view(
+                moment.mesh, moment.normals, inverse(description.T_rig_cam), camera.intrinsics,
+                _rational(camera), self._reach[description.name],
+            )  # fmt: skip
+            if camera.distortion_model == 'equidistant':
+                pixels = _project(camera, points, self._reach[description.name])
+            view = View(points=points, normals=normals, facing=facing)
             _remember(self._views, key, (view, pixels))
         return self._views[key]
 
@@ -186,8 +178,16 @@ def _reach(camera: Camera) -> float:
     return float(radii[folds[0]] if len(folds) else radii[-1])
 
 
+def _rational(camera: Camera) -> Array:
+    """Return distortion as k1, k2, p1, p2, k3, k4, k5, k6; zeros for another lens model."""
+    coefficients = np.zeros(8)
+    if camera.distortion_model != 'equidistant':
+        coefficients[: camera.distortion.size] = camera.distortion
+    return coefficients
+
+
 def _project(camera: Camera, points: Array, reach: float) -> Array:
-    """Project (N, 3) to pixels (N, 2), NaN for points too near or too far off the axis."""
+    """Project (N, 3) through any lens to pixels (N, 2), NaN where ``kernels.view`` has NaN."""
     depth = points[:, 2]
     usable = depth > 0.05
     ideal = points[:, :2] / np.where(usable, depth, 1.0)[:, None]
