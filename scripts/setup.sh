@@ -49,8 +49,11 @@ find_python() {
             return
         fi
     done
-    fail "Python 3.10 to 3.14 is needed (wheels exist for no other), but ${PYTHON:-python3} is" \
-        "$("${PYTHON:-python3}" --version 2>&1 || true); name one with \`make setup PYTHON=/path/to/python3\`."
+    local found
+    found="$("${PYTHON:-python3}" --version 2>/dev/null)" || found="${found:-not there}"
+    fail "Python 3.10 to 3.14 is needed (wheels exist for no other), but ${PYTHON:-python3} is $found;" \
+        'name one with `make setup PYTHON=/path/to/python3`, or run:' \
+        'sudo apt-get install python3 python3-venv python3-dev'
 }
 
 check_machine() {
