@@ -138,7 +138,8 @@ def _view(view: View) -> str:
 
 
 def _accuracy_table(summary: LiveSummary) -> str:
-    columns = {'both hands': summary.both, **summary.sides}
+    columns: dict[str, AccuracySummary] = {'both hands': summary.both}
+    columns.update({str(side): figures for side, figures in summary.sides.items()})
     head = ''.join(f'<th>{name}</th>' for name in columns)
     rows = [
         f'<tr><td>{label}</td>'

@@ -21,6 +21,7 @@ from hand_pose_ros.cli.common import (
 if TYPE_CHECKING:
     from hand_pose_ros.cli.offline import OfflineResult
     from hand_pose_ros.rig.description import RigDescription
+    from hand_pose_ros.rig.frame import Modality
 
 _EXAMPLE = """examples:
   hand-pose estimate frames/ --rig ego_calib.json --modality thermal --output hands.jsonl
@@ -93,13 +94,14 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f'note: {remark}')
 
     recordings = offline.recordings(arguments.input, arguments.modality)
-    rig = _rig(arguments.rig, arguments.modality, tuple(recordings), say)
+    rig = _rig(arguments.rig, tuple(recordings), say)
     estimator = registry.create(rig.estimator, rig.estimator_options, rig)
-    sets = offline.sets_of(rig, {name: read.images() for name, read in recordings.items()})
+    named = zip(rig.cameras, recordings.values(), strict=True)
+    sets = offline.sets_of(rig, {name: recording.images() for name, recording in named})
     results = offline.estimate_sets(
         offline.FrameBuilder(rig, say), estimator, sets, independent=arguments.independent
     )
-    total = max(read.count for read in recordings.values())
+    total = max(recording.count for recording in recordings.values()) or None
     started = time.monotonic()
     with progress(console, 'frames') as bar:
         shown = bar.track(results, total=total, description='estimating')
@@ -112,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rig(
-    name: str | None, modality: str, cameras: tuple[str, ...], say: Callable[[str], None]
+    name: str | None, cameras: tuple[Modality, ...], say: Callable[[str], None]
 ) -> RigDescription:
     """The rig to use: the given one cut down to what there is, or one nothing is known about."""
     from hand_pose_ros.cli import offline
@@ -154,7 +156,8 @@ def _draw(folder: Path, rig: RigDescription, result: OfflineResult) -> None:
     """Save the frame's overlays, one folder a camera when there are several."""
     from hand_pose_ros.cli.overlay import overlay, save_picture
 
-    name = f'{Path(result.source).stem}.png'
+    source = result.source.replace('#', '_')
+    name = source if source.endswith('.png') else f'{source}.png'
     for camera in result.frame.streams:
         image = overlay(result.frame, camera, rig.cameras[camera].modality, result.hands)
         inner = folder / camera if len(rig.cameras) > 1 else folder

@@ -4,9 +4,11 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from hand_pose_ros.cameras.image_folder import ImageSource, RecordedImage
+from hand_pose_ros.cameras.image_files import ImageRecord
 from hand_pose_ros.cli.common import CommandError
+from hand_pose_ros.cli.image_source import ImageSource
 from hand_pose_ros.estimators.base import Estimator
 from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.rig.assemble import rig_frame
@@ -33,22 +35,22 @@ class OfflineResult:
     hands: list[HandPose]
 
 
-def recordings(path: Path, modality: str) -> dict[str, ImageSource]:
+def recordings(path: Path, modality: Modality | Literal['all']) -> dict[Modality, ImageSource]:
     """Open what is to be read: one recording, or with ``all`` one for each camera folder.
 
     Raises:
         CommandError: if ``all`` is asked for and there is no folder named after a modality.
-        ImageError: if a recording is empty or cannot be read.
+        CameraError: if a recording is empty or cannot be read.
     """
     if modality != 'all':
-        return {modality: open_images(path, modality)}
+        return {modality: ImageSource(path, modality)}
     folders = {name: path / name for name in MODALITIES if (path / name).exists()}
     if not folders:
         raise CommandError(
             f'{path} has none of the folders {", ".join(MODALITIES)}: put the images of each '
             'camera into one, or choose one --modality.'
         )
-    return {name: open_images(folder, name) for name, folder in folders.items()}
+    return {name: ImageSource(folder, name) for name, folder in folders.items()}
 
 
 def matching_rig(rig: RigDescription, modalities: tuple[Modality, ...]) -> RigDescription:
@@ -76,46 +78,47 @@ def matching_rig(rig: RigDescription, modalities: tuple[Modality, ...]) -> RigDe
 def reduced_rig(rig: RigDescription, cameras: dict[str, CameraDescription]) -> RigDescription:
     """The same rig with fewer cameras; a reference that is gone is chosen anew."""
     reference = rig.reference if rig.reference in cameras else ''
-    base = replace(rig, cameras=cameras, reference=reference, synchronizer=None)
     limits = rig.synchronizer
+    streams = tuple(name for name in limits.streams if name in cameras) or tuple(cameras)
     config = replace(
-        base.synchronizer,
-        required=tuple(name for name in limits.required if name in cameras),
-        max_spread=limits.max_spread,
-        timeout=limits.timeout,
-        queue_size=limits.queue_size,
+        limits,
+        streams=streams,
+        reference=limits.reference if limits.reference in streams else streams[0],
+        required=tuple(name for name in limits.required if name in streams),
+        offsets={name: offset for name, offset in limits.offsets.items() if name in streams},
     )
-    return replace(base, synchronizer=config)
+    return replace(rig, cameras=cameras, reference=reference, synchronizer=config)
 
 
 def uncalibrated_rig(modalities: tuple[Modality, ...]) -> RigDescription:
     """A rig of cameras nothing is known about: 2D results only."""
-    cameras = {name: CameraDescription(name=name, modality=name) for name in modalities}
+    cameras: dict[str, CameraDescription] = {
+        name: CameraDescription(name=name, modality=name) for name in modalities
+    }
     return RigDescription(name='uncalibrated images', cameras=cameras)
 
 
 def sets_of(
-    rig: RigDescription, images: dict[str, Iterator[RecordedImage]]
-) -> Iterator[dict[str, RecordedImage]]:
+    rig: RigDescription, images: dict[str, Iterator[ImageRecord]]
+) -> Iterator[dict[str, ImageRecord]]:
     """Pair the recordings of the cameras by stamp as the live synchroniser does."""
     if len(images) == 1:
         ((name, only),) = images.items()
         yield from ({name: image} for image in only)
         return
-    synchronizer: Synchronizer[RecordedImage] = Synchronizer(rig.synchronizer)
+    synchronizer = Synchronizer(rig.synchronizer)
     tagged = [_tagged(name, recording) for name, recording in images.items()]
-    last = 0
-    for last, name, image in heapq.merge(*tagged, key=lambda entry: entry[0]):
-        yield from _items(synchronizer.add(name, last, image))
-    yield from _items(synchronizer.poll(last + 3600 * 1_000_000_000))
+    for stamp, name, image in heapq.merge(*tagged, key=lambda entry: entry[0]):
+        yield from _items(synchronizer.add(name, stamp, image))
+    yield from _items(synchronizer.flush())
 
 
-def _tagged(name: str, images: Iterator[RecordedImage]) -> Iterator[tuple[int, str, RecordedImage]]:
+def _tagged(name: str, images: Iterator[ImageRecord]) -> Iterator[tuple[int, str, ImageRecord]]:
     for image in images:
         yield image.stamp, name, image
 
 
-def _items(sets: list[SynchronizedSet[RecordedImage]]) -> Iterator[dict[str, RecordedImage]]:
+def _items(sets: list[SynchronizedSet]) -> Iterator[dict[str, ImageRecord]]:
     yield from (entry.items for entry in sets)
 
 
@@ -128,7 +131,7 @@ class FrameBuilder:
         self._say = say
         self._cameras: dict[tuple[str, tuple[int, ...], str], CameraDescription] = {}
 
-    def build(self, images: dict[str, RecordedImage]) -> RigFrame:
+    def build(self, images: dict[str, ImageRecord]) -> RigFrame:
         """Return the rig frame of one set.
 
         Raises:
@@ -140,13 +143,13 @@ class FrameBuilder:
             streams[name] = stream_image(image.image, image.encoding, image.stamp, camera)
         return rig_frame(self.rig, streams)
 
-    def _camera(self, name: str, image: RecordedImage) -> CameraDescription:
+    def _camera(self, name: str, image: ImageRecord) -> CameraDescription:
         key = (name, image.image.shape[:2], image.encoding)
         if key not in self._cameras:
             self._cameras[key] = self._fitted(self.rig.cameras[name], image)
         return self._cameras[key]
 
-    def _fitted(self, camera: CameraDescription, image: RecordedImage) -> CameraDescription:
+    def _fitted(self, camera: CameraDescription, image: ImageRecord) -> CameraDescription:
         """The camera at the size and depth of bits that the files have."""
         height, width = image.image.shape[:2]
         if image.encoding in ENCODINGS[camera.modality]:
@@ -166,7 +169,7 @@ class FrameBuilder:
 def estimate_sets(
     builder: FrameBuilder,
     estimator: Estimator,
-    sets: Iterator[dict[str, RecordedImage]],
+    sets: Iterator[dict[str, ImageRecord]],
     *,
     independent: bool = False,
 ) -> Iterator[OfflineResult]:

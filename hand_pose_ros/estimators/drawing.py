@@ -107,8 +107,8 @@ def draw_truth(image: Rgb, points: NDArray[np.float64], *, scale: float = 1.0) -
 
 
 def _fixed_point(points: NDArray[np.float64]) -> list[tuple[int, int] | None]:
-    # Far-off points overflow OpenCV's fixed-point coordinates.
-    usable = np.isfinite(points).all(axis=1) & (np.abs(points) < 1e5).all(axis=1)
+    # Far-off points overflow OpenCV's fixed-point coordinates; NaN compares false.
+    usable = np.logical_and.reduce(np.abs(points) < 1e5, axis=1)
     rounded = np.round(np.where(usable[:, None], points, 0) * 2**_SHIFT).astype(int)
     return [(int(x), int(y)) if ok else None for (x, y), ok in zip(rounded, usable, strict=True)]
 
