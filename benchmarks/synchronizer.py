@@ -14,6 +14,7 @@ import sys
 import time
 from bisect import bisect_left
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +210,7 @@ def _replay(scenario: Scenario, trace: Trace) -> list[tuple[int, SynchronizedSet
 
 def _judge_order(emitted: list[tuple[int, SynchronizedSet, int]], result: Result) -> None:
     last: dict[str, int] = {}
-    for (before, _, _), (arrival, _, _) in zip(emitted, emitted[1:], strict=False):
+    for (before, _, _), (arrival, _, _) in pairwise(emitted):
         silence = (arrival - before) / MILLISECOND
         result.longest_silence = max(result.longest_silence, silence)
     for _, found, _ in emitted:

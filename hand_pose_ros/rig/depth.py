@@ -54,7 +54,9 @@ def metres(
         minimum, maximum: trusted range in metres.
     """
     if encoding not in DEPTH_ENCODINGS:
-        raise ImageError(f'depth encoding {encoding!r} is unknown: use {", ".join(DEPTH_ENCODINGS)}')
+        raise ImageError(
+            f'depth encoding {encoding!r} is unknown: use {", ".join(DEPTH_ENCODINGS)}'
+        )
     expected = np.float32 if encoding == '32FC1' else np.uint16
     if image.ndim != 2 or image.dtype != expected:
         raise ImageError(

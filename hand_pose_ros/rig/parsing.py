@@ -33,7 +33,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def read_yaml(path: Path) -> Any:
     """Parse a YAML (or JSON) file with the safe loader; raises RigError with file and line."""
     try:
-        return yaml.load(path.read_text(encoding='utf-8'), Loader=_UniqueKeyLoader)
+        # A SafeLoader that only refuses more.
+        return yaml.load(path.read_text(encoding='utf-8'), Loader=_UniqueKeyLoader)  # noqa: S506
     except OSError as error:
         raise RigError(f'{path}: cannot be read ({error.strerror}), check the path') from error
     except UnicodeDecodeError as error:
@@ -162,7 +163,9 @@ class Section:
             self.error(key, f'must be at least {minimum / 1e9:g} seconds, got {_show(value)}')
         return stamp
 
-    def array(self, key: str, shapes: tuple[tuple[int, ...], ...], default: Any = _MISSING) -> NDArray:
+    def array(
+        self, key: str, shapes: tuple[tuple[int, ...], ...], default: Any = _MISSING
+    ) -> NDArray[np.float64]:
         """Return finite numbers of one of the given shapes as a float64 array."""
         value = self.take(key, default)
         if value is default:
@@ -216,14 +219,12 @@ class Section:
 
     def _number(self, key: str, value: Any) -> float:
         # YAML 1.1 reads 1e-3 (no dot) as text; people write it all the same.
-        if isinstance(value, str):
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
             try:
                 return float(value)
-            except ValueError:
+            except (ValueError, OverflowError):
                 pass
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        self.error(key, f'must be a number, got {_show(value)}')
+        return self.error(key, f'must be a number, got {_show(value)}')
 
     def _note(self, key: str) -> None:
         if key not in self._known:

@@ -56,6 +56,12 @@ class Synchronizer:
     no message is in two sets.
     """
 
+    _clock: int
+    _polled_clock: int
+    _polled_at: int
+    _last_stamp: int
+    _deadline: int
+
     def __init__(self, config: SynchronizerConfig) -> None:
         """Make an empty synchroniser."""
         self.config = config
@@ -65,9 +71,9 @@ class Synchronizer:
         self._queues = {
             name: StreamQueue(name, config.offsets.get(name, 0)) for name in config.streams
         }
-        self._order = [self._queues[config.reference]]
+        self._order: list[StreamQueue] = [self._queues[config.reference]]
         self._order += [queue for name, queue in self._queues.items() if name != config.reference]
-        self._required = [self._queues[name] for name in config.required]
+        self._required = frozenset(config.required)
         self._sets = self._partial_sets = self._resets = 0
         self._spread_sum = self._spread_max = self._wait_sum = self._wait_max = 0
         self._clear()
@@ -146,7 +152,8 @@ class Synchronizer:
         for queue in self._order:
             queue.clear()
         self._clock = NEVER
-        self._polled_clock, self._polled_at = NEVER, 0
+        self._polled_clock = NEVER
+        self._polled_at = 0
         self._last_stamp = NEVER
         # Messages that fit no more, or not yet, since the last one that did.
         self._rejected: list[tuple[StreamQueue, int, Any]] = []
@@ -211,7 +218,9 @@ class Synchronizer:
         sets: list[SynchronizedSet] = []
         first = self._order[0]
         while True:
-            pivot = self._choose_pivot(clock)
+            pivot = self._pivot
+            if pivot is not first or not pivot.stamps:
+                pivot = self._choose_pivot(clock)
             if not pivot.stamps:
                 awaited: StreamQueue | None = pivot
                 self._deadline = pivot.heard + self._timeout
@@ -238,6 +247,8 @@ class Synchronizer:
         half = period >> 1
         streams: list[Neighbours] = []
         start = end = 0
+        still_to_come = False
+        needed: StreamQueue | None = None
         closest_alternative = NONE
         for queue in self._others:
             stamps = queue.stamps
@@ -261,8 +272,12 @@ class Synchronizer:
                 if expected < 0:
                     expected = 0
                 if before == NONE and expected <= limit and expected <= half:
-                    return queue
+                    # Of several that must come, the last one to come settles the matter.
+                    if needed is None or queue.newest > needed.newest:
+                        needed = queue
+                    continue
                 next_one = expected
+                still_to_come = True
             else:
                 next_one = after
             # Without a message close before the pivot, the one after it may be the next pivot's.
@@ -283,12 +298,15 @@ class Synchronizer:
                 other = absent
             if other < closest_alternative:
                 closest_alternative = other
+        if needed is not None:
+            return needed
         # A set with an alternative in it is at least as wide as that is far.
         if start + end > limit or start + end > closest_alternative:
             choice = tightest(streams, limit)
-            best = tightest_to_come(streams, limit)
-            if best[:2] < choice[:2]:
-                return self._worth_waiting_for(streams, best[2])
+            if still_to_come:
+                best = tightest_to_come(streams, limit)
+                if best[:2] < choice[:2]:
+                    return self._worth_waiting_for(streams, best[2])
             start, end = choice[2], limit - choice[2]
         self._emit(pivot, streams, start, end, clock, sets)
         return None
@@ -310,27 +328,24 @@ class Synchronizer:
         sets: list[SynchronizedSet],
     ) -> None:
         """Make the set of the oldest pivot message and what lies in its window."""
+        name = pivot.name
+        stamp = pivot.stamps[0]
+        stamps = {name: stamp}
         members = [(pivot, 0)]
         for queue, (before, after, _, absent) in zip(self._others, streams, strict=True):
             if before <= start and before <= absent:
                 members.append((queue, 0))
+                stamps[queue.name] = queue.stamps[0]
             elif absent > start and after <= end:
-                members.append((queue, 0 if before == NONE else 1))
+                place = 0 if before == NONE else 1
+                members.append((queue, place))
+                stamps[queue.name] = queue.stamps[place]
         partial = len(members) < len(self._order)
-        if partial and self._required:
-            present = [queue for queue, _ in members]
-            if any(queue not in present for queue in self._required):
-                pivot.pop(1)
-                return
-        stamps: dict[str, int] = {}
-        items: dict[str, Any] = {}
-        for queue, place in members:
-            name = queue.name
-            stamps[name] = queue.used = queue.stamps[place]
-            items[name] = queue.items[place]
-            queue.matched += 1
-            del queue.stamps[: place + 1], queue.items[: place + 1]
-        self._last_stamp = stamps[pivot.name]
+        if partial and not self._required <= stamps.keys():
+            pivot.pop(1)
+            return
+        self._last_stamp = stamp
+        items = {queue.name: queue.take(place) for queue, place in members}
         values = stamps.values()
         newest = max(values)
         spread = newest - min(values)

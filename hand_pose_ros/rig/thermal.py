@@ -46,7 +46,7 @@ class ThermalValues:
         if self.kind not in THERMAL_KINDS:
             raise RigError(f'thermal kind {self.kind!r} is unknown: use {", ".join(THERMAL_KINDS)}')
         if self.kind == 'tlinear' and not self.gain > 0:
-            raise RigError(f'tlinear gain must be above 0, got {self.gain}: 0.04 is FLIR\'s usual')
+            raise RigError(f'tlinear gain must be above 0, got {self.gain}, 0.04 is usual')
         if self.kind == 'planck' and not (self.R1 > 0 and self.R2 > 0 and self.B > 0):
             raise RigError(
                 f'planck needs R1, R2 and B above 0, got {self.R1}, {self.R2}, {self.B}: read '
