@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hand_pose_ros.cameras.image_files import ImageRecord
+from hand_pose_ros.cameras.image_files import ImageSource, RecordedImage, open_images
 from hand_pose_ros.cli.common import CommandError
-from hand_pose_ros.cli.image_source import ImageSource
 from hand_pose_ros.estimators.base import Estimator
 from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.rig.assemble import rig_frame
@@ -43,14 +42,14 @@ def recordings(path: Path, modality: Modality | Literal['all']) -> dict[Modality
         CameraError: if a recording is empty or cannot be read.
     """
     if modality != 'all':
-        return {modality: ImageSource(path, modality)}
+        return {modality: open_images(path, modality)}
     folders = {name: path / name for name in MODALITIES if (path / name).exists()}
     if not folders:
         raise CommandError(
             f'{path} has none of the folders {", ".join(MODALITIES)}: put the images of each '
             'camera into one, or choose one --modality.'
         )
-    return {name: ImageSource(folder, name) for name, folder in folders.items()}
+    return {name: open_images(folder, name) for name, folder in folders.items()}
 
 
 def matching_rig(rig: RigDescription, modalities: tuple[Modality, ...]) -> RigDescription:
@@ -99,8 +98,8 @@ def uncalibrated_rig(modalities: tuple[Modality, ...]) -> RigDescription:
 
 
 def sets_of(
-    rig: RigDescription, images: dict[str, Iterator[ImageRecord]]
-) -> Iterator[dict[str, ImageRecord]]:
+    rig: RigDescription, images: dict[str, Iterator[RecordedImage]]
+) -> Iterator[dict[str, RecordedImage]]:
     """Pair the recordings of the cameras by stamp as the live synchroniser does."""
     if len(images) == 1:
         ((name, only),) = images.items()
@@ -113,12 +112,12 @@ def sets_of(
     yield from _items(synchronizer.flush())
 
 
-def _tagged(name: str, images: Iterator[ImageRecord]) -> Iterator[tuple[int, str, ImageRecord]]:
+def _tagged(name: str, images: Iterator[RecordedImage]) -> Iterator[tuple[int, str, RecordedImage]]:
     for image in images:
         yield image.stamp, name, image
 
 
-def _items(sets: list[SynchronizedSet]) -> Iterator[dict[str, ImageRecord]]:
+def _items(sets: list[SynchronizedSet]) -> Iterator[dict[str, RecordedImage]]:
     yield from (entry.items for entry in sets)
 
 
@@ -131,7 +130,7 @@ class FrameBuilder:
         self._say = say
         self._cameras: dict[tuple[str, tuple[int, ...], str], CameraDescription] = {}
 
-    def build(self, images: dict[str, ImageRecord]) -> RigFrame:
+    def build(self, images: dict[str, RecordedImage]) -> RigFrame:
         """Return the rig frame of one set.
 
         Raises:
@@ -143,13 +142,13 @@ class FrameBuilder:
             streams[name] = stream_image(image.image, image.encoding, image.stamp, camera)
         return rig_frame(self.rig, streams)
 
-    def _camera(self, name: str, image: ImageRecord) -> CameraDescription:
+    def _camera(self, name: str, image: RecordedImage) -> CameraDescription:
         key = (name, image.image.shape[:2], image.encoding)
         if key not in self._cameras:
             self._cameras[key] = self._fitted(self.rig.cameras[name], image)
         return self._cameras[key]
 
-    def _fitted(self, camera: CameraDescription, image: ImageRecord) -> CameraDescription:
+    def _fitted(self, camera: CameraDescription, image: RecordedImage) -> CameraDescription:
         """The camera at the size and depth of bits that the files have."""
         height, width = image.image.shape[:2]
         if image.encoding in ENCODINGS[camera.modality]:
@@ -169,7 +168,7 @@ class FrameBuilder:
 def estimate_sets(
     builder: FrameBuilder,
     estimator: Estimator,
-    sets: Iterator[dict[str, ImageRecord]],
+    sets: Iterator[dict[str, RecordedImage]],
     *,
     independent: bool = False,
 ) -> Iterator[OfflineResult]:

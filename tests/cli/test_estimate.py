@@ -163,7 +163,7 @@ def test_independent_photos_reset_the_estimator(tmp_path, estimator):
         (('frames', '--rig', 'no_such_rig'), 'no_such_rig'),
         (('frames', '--rig', 'thermohands_ego', '--modality', 'rgb'), 'no whole fraction'),
         (('frames', '--modality', 'all'), 'none of the folders thermal, nir, depth, rgb'),
-        (('colour',), 'is in colour'),
+        (('colour',), 'holds rgb8 pixels'),
         (('broken',), 'cannot be decoded'),
     ],
 )
