@@ -11,6 +11,9 @@ from hand_pose_ros.rig.frame import Modality
 
 _GREY = {'uint8': 'mono8', 'uint16': 'mono16', 'float32': '32FC1'}
 
+# Mean difference of the channels up to which lossy compression explains colour in a grey image.
+_GREY_TOLERANCE = 4.0
+
 # What the files of each kind of camera may hold.
 _EXPECTED: dict[Modality, tuple[str, ...]] = {
     'thermal': ('mono8', 'mono16'),
@@ -25,8 +28,9 @@ def convert(
 ) -> tuple[NDArray[Any], str]:
     """Return a decoded picture as an image of one kind of camera, with its ROS encoding.
 
-    Colour with three equal channels (an opacity channel is ignored) is grey; grey becomes colour
-    where an RGB camera is expected; 16-bit grey is depth where a depth camera is.
+    Colour with three equal channels (an opacity channel is ignored) is grey, and so is, where a
+    grey camera is expected, colour that lossy compression explains; grey becomes colour where an
+    RGB camera is expected; 16-bit grey is depth where a depth camera is.
 
     Args:
         image: as OpenCV decodes it, blue first.
@@ -42,6 +46,8 @@ def convert(
         image, encoding = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), 'rgb8'
     elif modality == 'depth' and encoding == 'mono16':
         encoding = '16UC1'
+    elif modality in ('thermal', 'nir') and encoding == 'rgb8' and _is_nearly_grey(image):
+        image, encoding = np.ascontiguousarray(image[..., 1]), 'mono8'
     if modality is not None and encoding not in _EXPECTED[modality]:
         known = ' or '.join(_EXPECTED[modality])
         raise CameraError(
@@ -56,6 +62,11 @@ def convert(
         f'{source}: holds {encoding} pixels but the rig file says {wanted}, correct encoding there '
         'or use another folder'
     )
+
+
+def _is_nearly_grey(image: NDArray[np.uint8]) -> bool:
+    channels = image.astype(np.int16)
+    return float(np.abs(channels[..., 0] - channels[..., 2]).mean()) <= _GREY_TOLERANCE
 
 
 def _picture(image: NDArray[Any], source: str) -> tuple[NDArray[Any], str]:
