@@ -1,0 +1,1 @@
+"""Networks as torch modules, for gradients, training and export."""
