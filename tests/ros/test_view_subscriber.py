@@ -46,11 +46,13 @@ def test_everything_arrives():
         while not (images.get_subscription_count() and hands.get_subscription_count()):
             assert time.monotonic() < end
             executor.spin_once(timeout_sec=0.05)
-        for _ in range(10):
+        for sent in range(1, 11):
             images.publish(Image(height=1, width=1, encoding='mono8', step=1))
             hands.publish(HandPose3DArray())
-            executor.spin_once(timeout_sec=0.02)
-        while len(got['hands']) < 10 or not got['topology']:
+            while len(got['hands']) < sent:
+                assert time.monotonic() < end
+                executor.spin_once(timeout_sec=0.05)
+        while not (got['topology'] and got['images']):
             assert time.monotonic() < end
             executor.spin_once(timeout_sec=0.05)
     finally:
