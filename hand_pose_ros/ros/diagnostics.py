@@ -119,7 +119,7 @@ class RateMeter:
         self.newest_stamp = stamp
 
     def rate(self, now: int) -> float:
-        """Return events per second since the last call; ``now`` is a steady clock in nanoseconds."""
+        """Return events per second since the last call; ``now`` is a steady clock in ns."""
         elapsed = (now - self._last_asked) * 1e-9
         rate = (self.total - self._last_total) / elapsed if self._last_asked and elapsed > 0 else 0
         self._last_total, self._last_asked = self.total, now

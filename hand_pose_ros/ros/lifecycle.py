@@ -1,4 +1,4 @@
-"""What the lifecycle nodes share: hooks that may fail with a sentence, and starting by themselves."""
+"""What the lifecycle nodes share: hooks that may fail with a sentence, and the own start."""
 
 import sys
 import time
