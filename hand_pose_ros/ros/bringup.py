@@ -1,0 +1,248 @@
+"""Starting everything a rig needs: camera nodes and the inference node, in one process or many."""
+
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from hand_pose_ros.cameras import registry
+from hand_pose_ros.rig.description import CameraDescription, RigDescription, save_rig
+from hand_pose_ros.rig.model import EXTERNAL_DRIVER
+from hand_pose_ros.ros.camera_node import CameraNode
+from hand_pose_ros.ros.camera_stream import ReplayClock
+from hand_pose_ros.ros.child_processes import ChildProcesses
+from hand_pose_ros.ros.environment import prepare
+from hand_pose_ros.ros.inference_node import InferenceNode
+
+# Threads that wait for the interpreter get it this soon: several cameras, one executor and one
+# estimator share it, and Python's own 5 ms add up along the way of an image.
+_SWITCH_INTERVAL = 0.001
+# Recordings in several processes start together this much later than the first process.
+_REPLAY_LEAD = 3_000_000_000
+_CHECK_PERIOD = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class BringupOptions:
+    """How a rig is brought up.
+
+    Attributes:
+        processes: one process for each node instead of one for all.
+        discovery: who may see the topics, see ``environment.prepare``.
+        namespace: of all nodes, empty for none.
+        use_sim_time: take the time from /clock.
+        remaps: ``from:=to`` rules for all nodes.
+        parameters: of the inference node, by name.
+        inference: whether to start the inference node, or the cameras only.
+    """
+
+    processes: bool = False
+    discovery: str = 'LOCALHOST'
+    namespace: str = ''
+    use_sim_time: bool = False
+    remaps: tuple[str, ...] = ()
+    parameters: dict[str, Any] | None = None
+    inference: bool = True
+
+
+class Graph:
+    """A running graph; spins what runs in this process and watches what does not.
+
+    Attributes:
+        executor: of this process.
+        nodes: nodes of this process, by name.
+        children: nodes in other processes.
+    """
+
+    def __init__(self, context: Context | None = None) -> None:
+        """Make an empty graph."""
+        self.executor = SingleThreadedExecutor(context=context)
+        self.nodes: dict[str, Node] = {}
+        self.children = ChildProcesses(get_logger('bringup').error)
+
+    def add(self, node: Node) -> None:
+        """Let this graph spin a node, and destroy it at the end."""
+        self.nodes[node.get_name()] = node
+        self.executor.add_node(node)
+
+    def spin(self, seconds: float | None = None) -> None:
+        """Run for some time, or until the program is interrupted.
+
+        Raises:
+            HandPoseError: a process of the graph cannot be kept running.
+            ExternalShutdownException: the program was interrupted.
+        """
+        end = None if seconds is None else time.monotonic() + seconds
+        next_check = time.monotonic()
+        while end is None or time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.1)
+            if time.monotonic() >= next_check:
+                next_check += _CHECK_PERIOD
+                self.children.check()
+
+    def stop(self) -> None:
+        """End all processes and destroy all nodes."""
+        self.children.stop()
+        # Cameras first: nothing is published to what is already gone.
+        for node in self.nodes.values():
+            node.destroy_node()
+        self.nodes.clear()
+        self.executor.shutdown()
+
+
+@contextmanager
+def running(rig: RigDescription, options: BringupOptions | None = None) -> Iterator[Graph]:
+    """Start the graph of a rig and stop it at the end of the ``with`` block.
+
+    The block has to call ``Graph.spin``; nodes it adds to the graph are spun along.
+
+    Raises:
+        HandPoseError: something in the rig cannot be started.
+    """
+    options = options or BringupOptions()
+    prepare(options.discovery)
+    made_context = not rclpy.ok()
+    if made_context:
+        rclpy.init()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    graph = Graph()
+    try:
+        with tempfile.TemporaryDirectory(prefix='hand_pose_rig_') as folder:
+            if options.processes:
+                _start_processes(graph, rig, options, Path(folder))
+            else:
+                _start_nodes(graph, rig, options)
+            try:
+                yield graph
+            finally:
+                graph.stop()
+    finally:
+        sys.setswitchinterval(interval)
+        if made_context:
+            rclpy.try_shutdown()
+
+
+def up(
+    rig: RigDescription,
+    *,
+    processes: bool = False,
+    discovery: str = 'LOCALHOST',
+    namespace: str = '',
+    use_sim_time: bool = False,
+    remaps: Sequence[str] = (),
+    seconds: float | None = None,
+) -> int:
+    """Bring a rig up and run until interrupted.
+
+    Args:
+        rig: the rig.
+        processes: one process for each node instead of one for all.
+        discovery: who may see the topics: ``LOCALHOST`` or ``SUBNET``.
+        namespace: of all nodes.
+        use_sim_time: take the time from /clock.
+        remaps: ``from:=to`` rules for all nodes.
+        seconds: end after this time; None runs until SIGINT or SIGTERM.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        HandPoseError: something in the rig cannot be started or kept running.
+    """
+    options = BringupOptions(
+        processes=processes,
+        discovery=discovery,
+        namespace=namespace,
+        use_sim_time=use_sim_time,
+        remaps=tuple(remaps),
+    )
+    with running(rig, options) as graph:
+        try:
+            graph.spin(seconds)
+        except (KeyboardInterrupt, ExternalShutdownException):
+            return 0
+    return 0
+
+
+def cameras_to_open(rig: RigDescription) -> list[CameraDescription]:
+    """Return the cameras that need a camera node: all whose driver is not ``external``."""
+    return [camera for camera in rig.cameras.values() if camera.driver != EXTERNAL_DRIVER]
+
+
+def _start_nodes(graph: Graph, rig: RigDescription, options: BringupOptions) -> None:
+    replay = ReplayClock()
+    arguments = _remap_arguments(options.remaps)
+    common: dict[str, Any] = {'namespace': options.namespace, 'cli_args': arguments, 'rig': rig}
+    sim_time = Parameter('use_sim_time', value=options.use_sim_time)
+    for camera in cameras_to_open(rig):
+        chosen = [Parameter('camera', value=camera.name), sim_time]
+        name = f'{camera.name}_camera'
+        graph.add(CameraNode(name, replay=replay, parameter_overrides=chosen, **common))
+    if options.inference:
+        chosen = [Parameter(k, value=v) for k, v in (options.parameters or {}).items()]
+        graph.add(InferenceNode(parameter_overrides=[*chosen, sim_time], **common))
+
+
+def _start_processes(
+    graph: Graph, rig: RigDescription, options: BringupOptions, folder: Path
+) -> None:
+    path = folder / 'rig.yaml'
+    save_rig(rig, path)
+    shared = {'rig': str(path), 'use_sim_time': options.use_sim_time}
+    replay = _replay_parameters(rig)
+    for camera in cameras_to_open(rig):
+        arguments = _node_arguments(
+            f'{camera.name}_camera', {**shared, **replay, 'camera': camera.name}, options
+        )
+        graph.children.start(f'{camera.name}_camera', 'hand_pose_ros.ros.camera_node', arguments)
+    if options.inference:
+        chosen = {**shared, **(options.parameters or {})}
+        arguments = _node_arguments('inference', chosen, options)
+        graph.children.start('inference', 'hand_pose_ros.ros.inference_node', arguments)
+
+
+def _replay_parameters(rig: RigDescription) -> dict[str, int]:
+    """Return what keeps recorded cameras in step: first stamp of all, and when it is played."""
+    first: list[int] = []
+    for camera in cameras_to_open(rig):
+        driver = registry.create(camera, rig)
+        if driver.live:
+            continue
+        try:
+            driver.open()
+            first += [sample.stamp for sample in itertools.islice(driver.samples(), 1)]
+        finally:
+            driver.close()
+    if not first:
+        return {}
+    return {'replay_origin': min(first), 'replay_start': time.time_ns() + _REPLAY_LEAD}
+
+
+def _remap_arguments(remaps: Sequence[str]) -> list[str]:
+    rules = [word for rule in remaps for word in ('-r', rule)]
+    return ['--ros-args', *rules] if rules else []
+
+
+def _node_arguments(name: str, parameters: dict[str, Any], options: BringupOptions) -> list[str]:
+    arguments = ['--ros-args', '-r', f'__node:={name}']
+    if options.namespace:
+        arguments += ['-r', f'__ns:=/{options.namespace.strip("/")}']
+    for rule in options.remaps:
+        arguments += ['-r', rule]
+    for key, value in parameters.items():
+        text = str(value).lower() if isinstance(value, bool) else value
+        arguments += ['-p', f'{key}:={text}']
+    return arguments
