@@ -61,14 +61,31 @@ class Camera:
         """Whether any distortion coefficient is non-zero."""
         return bool(np.any(self.distortion))
 
+    @cached_property
+    def _largest_radius(self) -> float:
+        """Distance from the axis, at z = 1, beyond which the distortion is no longer monotonic."""
+        if not self.is_distorted or self.distortion_model == 'equidistant':
+            return np.inf
+        k1, k2, _, _, k3, k4, k5, k6 = np.pad(self.distortion, (0, 8 - self.distortion.size))
+        radius = np.linspace(0, 5, 5001)
+        square = radius**2
+        bottom = 1 + square * (k4 + square * (k5 + square * k6))
+        bent = radius * (1 + square * (k1 + square * (k2 + square * k3))) / bottom
+        falling = np.flatnonzero(np.diff(bent) <= 0)
+        return float(radius[falling[0]]) if falling.size else np.inf
+
     def project(self, points: Array) -> Array:
         """Project points (N, 3), metres in the camera frame, to pixels (N, 2).
 
-        Points at or behind the camera plane give NaN.
+        Points at or behind the camera plane give NaN, and so do points so far off the axis that
+        the lens model, which holds only inside the image, would fold them back into it.
         """
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         depth = np.where(points[:, 2:] > 1e-6, points[:, 2:], np.nan)
         normalised = points[:, :2] / depth
+        if np.isfinite(self._largest_radius):
+            outside = np.hypot(normalised[:, 0], normalised[:, 1]) > self._largest_radius
+            normalised[outside] = np.nan
         return self.distort(normalised)
 
     def distort(self, normalised: Array) -> Array:
@@ -83,9 +100,7 @@ class Camera:
                 points[:, None], origin, origin, self.intrinsics, self.distortion
             )
         else:
-            pixels, _ = cv2.projectPoints(
-                points, origin, origin, self.intrinsics, self.distortion
-            )
+            pixels, _ = cv2.projectPoints(points, origin, origin, self.intrinsics, self.distortion)
         return pixels.reshape(-1, 2)
 
     def undistort(self, pixels: Array) -> Array:
