@@ -26,10 +26,9 @@ demo: setup
 	@.venv/bin/hand-pose demo
 
 test: setup
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-	.venv/bin/python -m pytest -n 2
+	@status=0; for check in 'ruff check .' 'ruff format --check .' mypy 'pytest -n 2'; do \
+	    echo "== $$check"; .venv/bin/$$check || status=1; \
+	done; exit $$status
 
 bench: setup
 	@status=0; for script in benchmarks/[!_]*.py; do \
@@ -38,7 +37,7 @@ bench: setup
 	done; exit $$status
 
 docs: setup
-	.venv/bin/python -m pytest tests/docs
+	.venv/bin/pytest tests/docs
 
 clean:
 	rm -rf .venv build install log output .mypy_cache .pytest_cache .ruff_cache .hypothesis
