@@ -122,13 +122,24 @@ def _new_folder(asked: Path | None) -> Path:
 
 def _record(rig: 'RigDescription', files: _Files, arguments: argparse.Namespace) -> None:
     """Run the graph for the asked time with a progress bar."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hand_pose_ros.estimators import model_store
     from hand_pose_ros.ros.demo_session import record_session
 
+    for model in model_store.MODELS:
+        model_store.find(model)
     console = notices()
-    console.print(f'{rig.name}: {", ".join(rig.cameras)}')
-    with console.status('starting the cameras and the estimator'):
-        session = record_session(rig, files.bag, processes=arguments.processes)
-    del session
+    columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task('starting cameras and estimator', total=None)
+
+        def progress(seconds: float) -> None:
+            bar.update(task, description='recording', total=arguments.seconds, completed=seconds)
+
+        record_session(
+            rig, files.bag, arguments.seconds, processes=arguments.processes, progress=progress
+        )
 
 
 def _read(rig: 'RigDescription', files: _Files) -> 'LiveRun':
