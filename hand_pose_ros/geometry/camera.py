@@ -1,4 +1,4 @@
-"""A calibrated pinhole camera with lens distortion, in optical axes (x right, y down, z forward)."""
+"""A calibrated pinhole camera with lens distortion; optical axes: x right, y down, z forward."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
