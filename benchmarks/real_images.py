@@ -24,11 +24,7 @@ from hand_pose_ros.estimators.drawing import (
     picture,
     scaled_points,
 )
-from hand_pose_ros.estimators.landmark_stream import (
-    HandLandmarks,
-    LandmarkStream,
-    LandmarkStreamConfig,
-)
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks, LandmarkStream
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.rig.frame import Modality, StreamImage
@@ -110,11 +106,10 @@ def blob_figure(networks: HandNetworks, frames: list[StreamImage]) -> Figure:
 
 
 def rgb_hands(networks: HandNetworks, path: Path) -> tuple[StreamImage, list[HandLandmarks]]:
-    """Search one photo thoroughly."""
+    """Find the hands of one photo."""
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     stream = StreamImage(image=np.asarray(image), stamp=0)
-    config = LandmarkStreamConfig(search='thorough')
-    return stream, LandmarkStream(networks, 'rgb', config).update(stream)
+    return stream, LandmarkStream(networks, 'rgb').update(stream)
 
 
 def depth_frame(path: Path) -> StreamImage:

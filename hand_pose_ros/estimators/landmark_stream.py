@@ -28,11 +28,12 @@ class LandmarkStreamConfig:
     Attributes:
         presence: least probability of the landmark network for a hand to count.
         palm_score: least probability of the palm detector for a palm to be looked at.
-        palm_interval: least time between two runs of the palm detector while a hand is missing,
-            seconds. A hand that was just lost is looked for at once.
+        palm_interval: least time between two searches for a second hand, or by more than the
+            palm detector, seconds. A hand that was just lost is looked for at once, and while
+            there is none the palm detector sees every image.
         duplicate_iou: two regions that overlap more are one hand.
-        search: ``quick`` looks for palms in the whole image; ``thorough``, for photos rather
-            than live cameras, also in its parts and turned, as long as no hand was found.
+        search: ``quick`` looks for palms in the whole image; ``thorough`` also in its parts and
+            turned, as long as no hand was found; ``first`` is thorough in the first image only.
         side_interval: time between two measurements of the side output's lean, seconds.
     """
 
@@ -40,7 +41,7 @@ class LandmarkStreamConfig:
     palm_score: float = 0.5
     palm_interval: float = 0.1
     duplicate_iou: float = 0.5
-    search: Literal['quick', 'thorough'] = 'quick'
+    search: Literal['quick', 'first', 'thorough'] = 'first'
     side_interval: float = 1.0
 
 
@@ -89,8 +90,9 @@ class LandmarkStream:
     def reset(self) -> None:
         """Forget all hands; the camera's side bias is kept."""
         self._regions: list[Region] = []
-        self._palm_stamp: int | None = None
+        self._search_stamp: int | None = None
         self._stamp: int | None = None
+        self._shape: tuple[int, ...] | None = None
 
     def update(
         self, stream: StreamImage, regions: list[Region] | None = None, max_hands: int = 2
@@ -98,56 +100,71 @@ class LandmarkStream:
         """Return the hands in the next image, most certain first.
 
         Args:
-            stream: the image; a stamp before the last one resets the stream.
+            stream: the image; a stamp before the last one or another size resets the stream.
             regions: where hands are expected, if the caller knows better than the last image.
             max_hands: most hands to return.
 
         Raises:
             ImageError: if the image does not fit the modality.
         """
-        if self._stamp is not None and stream.stamp < self._stamp:
+        backward = self._stamp is not None and stream.stamp < self._stamp
+        if backward or self._shape not in (None, stream.image.shape):
             self.reset()
         stretch = stretch_of(stream, self.modality)
         given = self._regions if regions is None else regions
         usable = [region for region in given if region.is_usable]
         expected = distinct(usable, self.config.duplicate_iou)[:max_hands]
         hands = self._merge(self._follow(stream, expected, stretch))
-        lost = len(hands) < len(expected)
-        if len(hands) < max_hands and (lost or self._palm_is_due(stream.stamp)):
-            self._palm_stamp = stream.stamp
+        is_due = self._search_is_due(stream.stamp) or len(hands) < len(self._regions)
+        if len(hands) < max_hands and (is_due or not hands):
             hands = self._search(stream, stretch, hands, max_hands)
-        self._stamp = stream.stamp
+            if len(hands) < max_hands and is_due:
+                hands = self._search_further(stream, stretch, hands, max_hands)
+                self._search_stamp = stream.stamp
+        self._stamp, self._shape = stream.stamp, stream.image.shape
         self._regions = [hand.region for hand in hands]
         return hands
 
-    def _palm_is_due(self, stamp: int) -> bool:
-        if self._palm_stamp is None:
+    def _search_is_due(self, stamp: int) -> bool:
+        if self._search_stamp is None:
             return True
-        return stamp - self._palm_stamp >= self.config.palm_interval * 1e9
+        return stamp - self._search_stamp >= self.config.palm_interval * 1e9
 
     def _search(
         self, stream: StreamImage, stretch: Stretch, hands: list[HandLandmarks], max_hands: int
     ) -> list[HandLandmarks]:
-        stages = [[whole_image(stream.image)]]
-        if self.config.search == 'thorough':
-            stages += [tiles(stream.image), turned(stream.image)]
-        for windows in stages:
-            known = [hand.region for hand in hands]
-            palms = self._palm_regions(stream, windows, stretch)
-            regions = distinct([*known, *palms], self.config.duplicate_iou)
-            # A thorough search looks at more palms than hands: the second best may be the hand.
-            room = max_hands - len(known) if len(stages) == 1 else 2 * max_hands
-            fresh = regions[len(known) :][:room]
-            hands = self._merge([*hands, *self._look(stream, fresh, stretch)])[:max_hands]
-            if hands:
-                break
+        palms = self._palm_regions(stream, [whole_image(stream.image)], stretch)
+        return self._added(hands, palms, max_hands - len(hands), stream, stretch)[:max_hands]
+
+    def _search_further(
+        self, stream: StreamImage, stretch: Stretch, hands: list[HandLandmarks], max_hands: int
+    ) -> list[HandLandmarks]:
+        search = self.config.search
+        if search == 'thorough' or (search == 'first' and self._stamp is None):
+            for windows in (tiles(stream.image), turned(stream.image)):
+                if hands:
+                    break
+                palms = self._palm_regions(stream, windows, stretch)
+                # The detector's second best may be the hand.
+                hands = self._added(hands, palms, 2 * max_hands, stream, stretch)
         if len(hands) < max_hands and self.modality == 'thermal':
             # Warmth shows hands that the detector, trained on colour, does not see.
-            known = [hand.region for hand in hands]
             warm = [blob.region for blob in thermal_blobs(stream)]
-            regions = distinct([*known, *warm], self.config.duplicate_iou)
-            hands = self._merge([*hands, *self._look(stream, regions[len(known) :], stretch)])
+            hands = self._added(hands, warm, max_hands, stream, stretch)
         return hands[:max_hands]
+
+    def _added(
+        self,
+        hands: list[HandLandmarks],
+        candidates: list[Region],
+        room: int,
+        stream: StreamImage,
+        stretch: Stretch,
+    ) -> list[HandLandmarks]:
+        """Add the hands that the landmark network confirms in candidate regions."""
+        known = [hand.region for hand in hands]
+        fresh = distinct([*known, *candidates], self.config.duplicate_iou)[len(known) :]
+        return self._merge([*hands, *self._look(stream, fresh[:room], stretch)])
 
     def _palm_regions(
         self, stream: StreamImage, windows: list[Region], stretch: Stretch

@@ -113,12 +113,48 @@ def test_noise_and_a_blank_image_hold_no_hand(networks):
         assert LandmarkStream(networks, 'rgb', config).update(blank) == []
 
 
-def test_the_palm_detector_rests_between_searches(networks):
+def one_hand(frame: StreamImage, index: int = 0) -> StreamImage:
+    """The same image with its right half blank."""
+    image = frame.image.copy()
+    image[:, 160:] = np.median(image)
+    return replace(frame, image=image, stamp=index * 33_333_334)
+
+
+def test_the_search_for_a_second_hand_rests(networks, thermal_frames):
     counting = CountingNetworks(networks)
-    stream = LandmarkStream(counting, 'thermal', LandmarkStreamConfig(palm_interval=0.1))
+    config = LandmarkStreamConfig(palm_interval=0.1, search='quick')
+    stream = LandmarkStream(counting, 'thermal', config)
     for index in range(9):
-        stream.update(noise(index * 33_333_334))
+        assert len(stream.update(one_hand(thermal_frames[0], index))) == 1
     assert counting.palm_runs == 3
+
+
+def test_without_any_hand_the_palm_detector_sees_every_image(networks):
+    counting = CountingNetworks(networks)
+    stream = LandmarkStream(counting, 'thermal', LandmarkStreamConfig(search='quick'))
+    for index in range(4):
+        assert stream.update(noise(index * 33_333_334)) == []
+    assert counting.palm_runs == 4
+
+
+def test_regions_without_a_hand_do_not_start_a_search_each_time(networks, thermal_frames):
+    counting = CountingNetworks(networks)
+    config = LandmarkStreamConfig(palm_interval=60.0, search='quick')
+    stream = LandmarkStream(counting, 'thermal', config)
+    (hand,) = stream.update(one_hand(thermal_frames[0]))
+    empty = replace(hand.region, center=np.array([240.0, 60.0]))
+    for index in range(1, 5):
+        stream.update(one_hand(thermal_frames[0], index), regions=[hand.region, empty])
+    assert counting.palm_runs == 1
+
+
+def test_another_image_size_starts_over(networks, thermal_frames):
+    counting = CountingNetworks(networks)
+    stream = LandmarkStream(counting, 'thermal')
+    stream.update(thermal_frames[0])
+    half = cv2.resize(thermal_frames[1].image, (160, 128), interpolation=cv2.INTER_AREA)
+    assert len(stream.update(replace(thermal_frames[1], image=half))) == 2
+    assert counting.palm_runs == 2
 
 
 def test_a_lost_hand_is_looked_for_at_once(networks, thermal_frames):
@@ -189,7 +225,7 @@ def test_a_thorough_search_finds_the_small_hand_of_a_photo(networks, test_data):
     (path,) = (test_data / 'hands_rgb').glob('four_07a5a144*.jpg')
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     photo = StreamImage(image=image, stamp=0)
-    assert LandmarkStream(networks, 'rgb').update(photo) == []
-    config = LandmarkStreamConfig(search='thorough')
-    (hand,) = LandmarkStream(networks, 'rgb', config).update(photo)
+    quick = LandmarkStreamConfig(search='quick')
+    assert LandmarkStream(networks, 'rgb', quick).update(photo) == []
+    (hand,) = LandmarkStream(networks, 'rgb').update(photo)
     np.testing.assert_allclose(hand.points.mean(axis=0), [140, 465], atol=40)
