@@ -1,0 +1,97 @@
+"""Association: which landmarks in which stream belong to which track."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.regions import Region, iou, region_from_landmarks
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.estimators.tracking import Track
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
+from hand_pose_ros.hand_model.residuals import LANDMARKS
+
+Array = NDArray[np.float64]
+
+_LEAST_INSIDE = 0.5  # share of the joints that must lie in the image
+# As parts of the region's side: how far landmarks may lie from where they are expected, and how
+# near the landmarks of two tracks may lie to each other.
+_FARTHEST, _SAME = 0.25, 0.10
+_SAME_IOU = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Place:
+    """Where a tracked hand is expected in an image: pixels (21, 2) and the region around them."""
+
+    points: Array
+    region: Region
+
+
+def expected_places(
+    model: FittingModel,
+    tracks: Sequence[Track],
+    states: Sequence[HandState],
+    views: dict[str, View],
+) -> list[dict[str, Place]]:
+    """Return for each track where to look in each stream that has it in view."""
+    sides = np.array([track.side for track in tracks])
+    posed = model.pose(stack_states(list(states)), sides)
+    landmarks = posed.points[..., LANDMARKS].transpose(0, 2, 1)
+    return [
+        {
+            name: place
+            for name, view in views.items()
+            if (place := _place(landmarks[row] + view.lag * track.rate[3:6], view)) is not None
+        }
+        for row, track in enumerate(tracks)
+    ]
+
+
+def keep_plausible(
+    wanted: Sequence[tuple[int, str]],
+    found: Sequence[HandLandmarks],
+    places: Sequence[dict[str, Place]],
+    presence: float,
+) -> list[tuple[tuple[int, str], HandLandmarks]]:
+    """Return the landmarks that are hands, near where they were expected, and nobody else's."""
+    kept: list[tuple[tuple[int, str], HandLandmarks, float]] = []
+    for (row, name), hand in zip(wanted, found, strict=True):
+        place = places[row][name]
+        away = _apart(hand.points, place.points) / place.region.size
+        if hand.presence >= presence and away < _FARTHEST:
+            kept.append(((row, name), hand, away))
+    kept.sort(key=lambda item: item[2])
+    chosen: list[tuple[tuple[int, str], HandLandmarks]] = []
+    for key, hand, _ in kept:
+        twins = (other for (_, name), other in chosen if name == key[1])
+        if not any(_same(hand, twin) for twin in twins):
+            chosen.append((key, hand))
+    return chosen
+
+
+def overlaps(region: Region, others: Sequence[Region], limit: float) -> bool:
+    """Say whether a region overlaps one of some others by more than an IoU."""
+    return any(iou(region, other) > limit for other in others)
+
+
+def _place(points: Array, view: View) -> Place | None:
+    pixels = view.project(points)
+    if not np.isfinite(pixels).all():
+        return None
+    size = (view.camera.width - 1, view.camera.height - 1)
+    inside = np.all((pixels >= 0) & (pixels <= size), axis=1)
+    if inside.mean() < _LEAST_INSIDE:
+        return None
+    return Place(points=pixels, region=region_from_landmarks(pixels))
+
+
+def _same(first: HandLandmarks, second: HandLandmarks) -> bool:
+    near = _apart(first.points, second.points) / max(first.region.size, second.region.size)
+    return near < _SAME and iou(first.region, second.region) > _SAME_IOU
+
+
+def _apart(first: Array, second: Array) -> float:
+    return float(np.linalg.norm(first - second, axis=1).mean())

@@ -1,0 +1,350 @@
+"""LandmarkEstimator: MediaPipe's hand networks on every stream, lifted to metric hand poses."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.association import expected_places, keep_plausible, overlaps
+from hand_pose_ros.estimators.flat_tracking import FlatTracker
+from hand_pose_ros.estimators.hand_pose import HandPose
+from hand_pose_ros.estimators.landmark_model import load_landmark_model
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, landmarks_config
+from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
+from hand_pose_ros.estimators.networks import HandNetworks, load_networks
+from hand_pose_ros.estimators.observations import Look, Observer
+from hand_pose_ros.estimators.results import ResultMaker
+from hand_pose_ros.estimators.rig_views import View, views_of
+from hand_pose_ros.estimators.stream_schedule import StreamSchedule
+from hand_pose_ros.estimators.tracking import Track, Tracker
+from hand_pose_ros.hand_model.fitting import Fit
+from hand_pose_ros.hand_model.model_files import load_hand_model
+from hand_pose_ros.rig.frame import MODALITIES, Modality, RigFrame
+from hand_pose_ros.rig.model import RigDescription
+
+Array = NDArray[np.float64]
+
+# 2D modalities, the one in which landmarks lie best on the hand first.
+_PREFERRED: tuple[Modality, ...] = ('rgb', 'nir', 'thermal')
+_PALM_OVERLAP = 0.2
+# Share of belief in its landmarks below which a fit does not explain the images.
+_POOR, _POOR_FRAMES = 0.35, 3
+
+
+class LandmarkEstimator:
+    """Follows both hands through the frames of a rig.
+
+    Attributes:
+        name: registered name.
+        model_hash: hash of the network weights in use.
+        timings: seconds per stage of the last frame: detect_2d, track, fit, mesh.
+        config: the options in use.
+    """
+
+    name = 'landmarks'
+
+    def __init__(
+        self,
+        config: LandmarksConfig | dict[str, Any] | None = None,
+        rig: RigDescription | None = None,
+        networks: HandNetworks | None = None,
+    ) -> None:
+        """Load the models.
+
+        Args:
+            config: options, typed or as a dictionary.
+            rig: names the modality of each stream; without it streams are called by modality.
+            networks: loaded networks to share, or None to load them.
+
+        Raises:
+            HandPoseError: an option or a model file cannot be used.
+        """
+        self.config = config if isinstance(config, LandmarksConfig) else landmarks_config(config)
+        self._modalities = _modalities(rig)
+        networks = networks or load_networks(self.config.threads)
+        self.model_hash = networks.model_hash
+        self.timings: dict[str, float] = {}
+        data = load_hand_model('right')
+        self._lift = MetricLift(data, load_landmark_model(), self.config)
+        self._observer = Observer(networks, self._modalities)
+        self._flat = FlatTracker(networks, self._modalities, self.config)
+        self._results = ResultMaker(data, self._lift.model, self.config)
+        self._tracker = Tracker(self.config, self._lift.model.shapes, self._lift.freedom)
+        order = self.config.streams or sorted(
+            (name for name, modality in self._modalities.items() if modality in _PREFERRED),
+            key=lambda name: _PREFERRED.index(self._modalities[name]),
+        )
+        self._schedule = StreamSchedule(order, self.config.streams_per_frame)
+        self._stamp: int | None = None
+        self._palm_stamp: int | None = None
+        self._palm_turn = 0
+
+    def reset(self) -> None:
+        """Forget all tracks, as after a jump of time."""
+        self._tracker.reset()
+        self._flat.reset()
+        self._schedule.reset()
+        self._stamp = self._palm_stamp = None
+
+    def estimate(self, frame: RigFrame) -> list[HandPose]:
+        """Return the hands in one frame, expressed in ``frame.frame_id``."""
+        self.timings = dict.fromkeys(('detect_2d', 'track', 'fit', 'mesh'), 0.0)
+        gap = 0.0 if self._stamp is None else (frame.stamp - self._stamp) * 1e-9
+        if gap < 0.0 or gap > self.config.tracking.gap:
+            self.reset()
+        self._stamp = frame.stamp
+        views = views_of(frame)
+        flat = self._two_dimensional(views)
+        depth = self._depth(views)
+        if not flat and depth is None:
+            with self._timed('detect_2d'):
+                return self._flat.estimate(frame)
+        self._observer.begin({name: view.stream for name, view in flat.items()})
+        evidence = self._look(frame.stamp, flat, depth)
+        fit = None
+        if evidence:
+            with self._timed('fit'):
+                fit = self._lift.fit([hand for _, hand in evidence], flat, depth)
+        return self._report(frame, evidence, fit, depth)
+
+    def _look(
+        self, stamp: int, views: dict[str, View], depth: View | None
+    ) -> list[tuple[Track, HandEvidence]]:
+        """Find every known hand in the images, then new ones; return what to fit."""
+        tracks = list(self._tracker.tracks)
+        with self._timed('track'):
+            expected = [track.predict(stamp) for track in tracks]
+        seen = self._follow(tracks, expected, views)
+        evidence = []
+        for track, state, landmarks in zip(tracks, expected, seen, strict=True):
+            for hand in landmarks.values():
+                track.vote(hand.right_probability, hand.presence)
+            if landmarks and track.poor >= _POOR_FRAMES:
+                state = self._restart(track, landmarks, views, depth)
+            held = depth is not None and not self._expired(
+                track, stamp, self.config.tracking.blob_time
+            )
+            if landmarks or held:
+                evidence.append((track, self._evidence(track, state, landmarks, stamp)))
+        evidence += self._find(stamp, views, depth, seen)
+        with self._timed('track'):
+            self._settle_sides(evidence, views, depth)
+        return evidence
+
+    def _follow(
+        self, tracks: list[Track], expected: list[Any], views: dict[str, View]
+    ) -> list[dict[str, HandLandmarks]]:
+        """Look where tracked hands are expected; return landmarks by stream for each track."""
+        seen: list[dict[str, HandLandmarks]] = [{} for _ in tracks]
+        if not tracks:
+            return seen
+        with self._timed('track'):
+            places = expected_places(self._lift.model, tracks, expected, views)
+            scheduled, spare = self._schedule.choose(views)
+        self._look_at(scheduled, places, seen, range(len(tracks)))
+        missing = [row for row, landmarks in enumerate(seen) if not landmarks]
+        if missing and spare:
+            self._look_at(spare[:1], places, seen, missing)
+        return seen
+
+    def _look_at(
+        self, streams: list[str], places: Any, seen: list[dict[str, HandLandmarks]], rows: Any
+    ) -> None:
+        wanted = [(row, name) for name in streams for row in rows if name in places[row]]
+        with self._timed('detect_2d'):
+            found = self._observer.follow(
+                Look(stream=name, region=places[row][name].region) for row, name in wanted
+            )
+        kept = keep_plausible(wanted, found, places, self.config.presence)
+        for (row, name), hand in kept:
+            seen[row][name] = hand
+
+    def _find(
+        self, stamp: int, views: dict[str, View], depth: View | None,
+        seen: list[dict[str, HandLandmarks]],
+    ) -> list[tuple[Track, HandEvidence]]:  # fmt: skip
+        """Look for hands that are not tracked yet, with the palm detector, in one stream."""
+        room = self.config.max_hands - len(self._tracker.tracks)
+        if room <= 0 or not views or not self._palm_is_due(stamp):
+            return []
+        order = [name for name in self._modalities if name in views]
+        stream = order[self._palm_turn % len(order)]
+        self._palm_turn += 1
+        self._palm_stamp = stamp
+        known = [
+            place.region
+            for place in (
+                expected_places(
+                    self._lift.model,
+                    self._tracker.tracks,
+                    [track.predict(stamp) for track in self._tracker.tracks],
+                    {stream: views[stream]},
+                )
+                if self._tracker.tracks
+                else []
+            )
+            for place in place.values()
+        ]
+        with self._timed('detect_2d'):
+            palms = self._observer.palms(stream, self.config.palm_score)
+            fresh = [region for region in palms if not overlaps(region, known, _PALM_OVERLAP)]
+            looks = [Look(stream=stream, region=region) for region in fresh[:room]]
+            found = self._observer.inspect(looks)
+        found = sorted(found, key=lambda hand: -hand.presence)
+        begun = []
+        for hand in found:
+            if hand.presence < self.config.presence or overlaps(hand.region, known, 0.5):
+                continue
+            track = self._begin(stamp, views[stream], hand, depth)
+            if track is not None:
+                known.append(hand.region)
+                begun.append(
+                    (track, self._evidence(track, track.state, {stream: hand}, stamp, new=True))
+                )
+        return begun
+
+    def _palm_is_due(self, stamp: int) -> bool:
+        last = self._palm_stamp
+        return last is None or stamp - last >= self.config.palm_interval * 1e9
+
+    def _begin(
+        self, stamp: int, view: View, hand: HandLandmarks, depth: View | None
+    ) -> Track | None:
+        bounded = float(np.clip(hand.right_probability, 0.01, 0.99))
+        votes = float(np.log(bounded / (1.0 - bounded)))
+        side = self._tracker.free_side(votes)
+        if side is None:
+            return None
+        with self._timed('fit'):
+            shape, precision = self._tracker.shape(side)
+            state, _ = self._lift.start(
+                side, view, hand, depth, shape, precision / self.config.tracking.shape_trust
+            )
+        return self._tracker.begin(side, votes, state, stamp)
+
+    def _restart(
+        self, track: Track, landmarks: dict[str, HandLandmarks], views: dict[str, View],
+        depth: View | None,
+    ) -> Any:  # fmt: skip
+        """Start a track's pose anew from its clearest landmarks."""
+        name, hand = max(landmarks.items(), key=lambda item: item[1].presence)
+        with self._timed('fit'):
+            state, _ = self._lift.start(
+                track.side, views[name], hand, depth, track.state.shape[0],
+                track.prior_precision(),
+            )  # fmt: skip
+        track.state, track.poor, track.fitted = state, 0, False
+        track.rate = np.zeros_like(track.rate)
+        track.restart_filters()
+        return state
+
+    def _settle_sides(
+        self, evidence: list[tuple[Track, HandEvidence]], views: dict[str, View],
+        depth: View | None,
+    ) -> None:  # fmt: skip
+        """Change the side of tracks whose votes say so, and start their poses anew."""
+        for track in self._tracker.wrong_sides():
+            track.side = 1 - track.side
+            for row, (owner, hand) in enumerate(evidence):
+                if owner is track and hand.landmarks:
+                    state = self._restart(track, hand.landmarks, views, depth)
+                    stamp = self._stamp or 0
+                    evidence[row] = (
+                        track, self._evidence(track, state, hand.landmarks, stamp, new=True)
+                    )  # fmt: skip
+
+    def _evidence(
+        self, track: Track, state: Any, landmarks: dict[str, HandLandmarks], stamp: int,
+        new: bool = False,
+    ) -> HandEvidence:  # fmt: skip
+        fresh = new or not track.fitted
+        return HandEvidence(
+            side=track.side,
+            landmarks=landmarks,
+            expected=state,
+            rate=track.rate,
+            shape_precision=track.prior_precision(),
+            elapsed=None if fresh else (stamp - track.stamp) * 1e-9,
+        )
+
+    def _report(
+        self, frame: RigFrame, evidence: list[tuple[Track, HandEvidence]], fit: Fit | None,
+        depth: View | None,
+    ) -> list[HandPose]:  # fmt: skip
+        """Bring the tracks up to date and make the results."""
+        stamp = frame.stamp
+        rows: dict[int, int] = {}
+        with self._timed('track'):
+            for row, (track, hand) in enumerate(evidence):
+                if fit is not None and self._believable(hand, fit, row):
+                    rows[track.number] = row
+                    self._accept(track, hand, fit, row, stamp)
+            poses = []
+            for track in list(self._tracker.tracks):
+                found = rows.get(track.number)
+                if found is not None and fit is not None:
+                    landmarks = evidence[found][1].landmarks
+                    poses.append(self._results.tracked(track, fit, found, landmarks, depth, stamp))
+                elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
+                    self._tracker.end(track)
+                    poses.append(self._results.lost(track, stamp))
+                else:
+                    poses.append(self._results.predicted(track, stamp))
+        with self._timed('mesh'):
+            return self._results.finish(poses)
+
+    def _accept(
+        self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int
+    ) -> None:
+        track.update(fit, row, stamp)
+        if not hand.landmarks:
+            return
+        track.seen = stamp
+        presence = max(seen.presence for seen in hand.landmarks.values())
+        track.presence += 0.4 * (presence - track.presence)
+        belief = fit.point_weights[:, row].sum() / (21 * len(hand.landmarks))
+        track.poor = track.poor + 1 if belief < _POOR else 0
+        self._tracker.remember_shape(track)
+
+    def _believable(self, hand: HandEvidence, fit: Fit, row: int) -> bool:
+        """Say whether the images show this hand: landmarks, or at least a surface in place."""
+        if hand.landmarks:
+            return True
+        return bool(fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)
+
+    def _expired(self, track: Track, stamp: int, limit: float, since: int | None = None) -> bool:
+        return (stamp - (track.seen if since is None else since)) * 1e-9 > limit
+
+    def _two_dimensional(self, views: dict[str, View]) -> dict[str, View]:
+        allowed = set(self.config.streams) or set(views)
+        return {
+            name: view
+            for name, view in views.items()
+            if self._modalities.get(name, 'depth') != 'depth' and name in allowed
+        }
+
+    def _depth(self, views: dict[str, View]) -> View | None:
+        if not self.config.use_depth:
+            return None
+        for name, view in views.items():
+            if self._modalities.get(name) == 'depth' and np.isfinite(view.stream.image).any():
+                return view
+        return None
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[stage] += time.perf_counter() - start
+
+
+def _modalities(rig: RigDescription | None) -> dict[str, Modality]:
+    if rig is None:
+        return {modality: modality for modality in MODALITIES}
+    return {name: camera.modality for name, camera in rig.cameras.items()}

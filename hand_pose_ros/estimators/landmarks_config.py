@@ -1,0 +1,144 @@
+"""Options of the landmarks estimator."""
+
+import difflib
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from hand_pose_ros.errors import HandPoseError
+from hand_pose_ros.estimators.one_euro import OneEuroConfig
+from hand_pose_ros.hand_model.residuals import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """How tracks begin, go on and end.
+
+    Attributes:
+        prediction: how long an unseen hand is predicted before it is lost, seconds.
+        blob_time: how long a hand is held by its warmth or depth alone, seconds.
+        gap: a pause between frames that forgets all tracks, seconds.
+        duplicate: two hands whose palms are nearer than this and that look alike are one, metres.
+        shape_time: time over which a hand's shape is estimated before it is frozen, seconds.
+        shape_trust: share of a frame's information about the shape that counts; frames err alike.
+        shared_shape: whether both hands start from the same shape: one person wears the rig.
+        one_per_side: at most one left and one right hand.
+    """
+
+    prediction: float = 0.15
+    blob_time: float = 2.0
+    gap: float = 1.0
+    duplicate: float = 0.04
+    shape_time: float = 4.0
+    shape_trust: float = 0.05
+    shared_shape: bool = True
+    one_per_side: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionConfig:
+    """How freely a hand moves from one frame to the next: standard deviations after 1/30 s.
+
+    Attributes:
+        rotation: rad.
+        wrist: metres.
+        angle: of a finger joint, rad.
+    """
+
+    rotation: float = 0.25
+    wrist: float = 0.03
+    angle: float = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandmarksConfig:
+    """Everything that can be set.
+
+    Attributes:
+        mesh: whether to make the mesh of each hand.
+        max_hands: most hands to follow.
+        streams: names of 2D streams to use, best first; empty for all of thermal, rgb, nir.
+        streams_per_frame: 2D streams looked at in each frame; the others take turns.
+        use_depth: whether depth images are used.
+        threads: cores for the networks.
+        presence: least probability of the landmark network for a hand to count.
+        palm_score: least probability of a palm to be looked at.
+        palm_interval: least time between two runs of the palm detector, seconds.
+        iterations: steps of a fit that starts from a track.
+        cold_iterations: steps of a fit that starts from one image.
+        surface: surface points laid onto the depth image.
+        inflation: factor on standard deviations, calibrated on simulated hands.
+        noise: weights of the residuals.
+        motion: weights of the prediction.
+        tracking: see ``TrackingConfig``.
+        position_filter: one-euro filter of the wrist, metres.
+        rotation_filter: one-euro filter of the hand's rotation, rad.
+        angle_filter: one-euro filter of the finger angles, rad.
+    """
+
+    mesh: bool = True
+    max_hands: int = 2
+    streams: tuple[str, ...] = ()
+    streams_per_frame: int = 2
+    use_depth: bool = True
+    threads: int = 2
+    presence: float = 0.5
+    palm_score: float = 0.5
+    palm_interval: float = 0.1
+    iterations: int = 3
+    cold_iterations: int = 12
+    surface: int = 96
+    inflation: float = 1.0
+    noise: Noise = field(default_factory=Noise)
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    position_filter: OneEuroConfig = field(
+        default_factory=lambda: OneEuroConfig(cutoff=1.5, slope=20.0)
+    )
+    rotation_filter: OneEuroConfig = field(
+        default_factory=lambda: OneEuroConfig(cutoff=1.5, slope=2.0)
+    )
+    angle_filter: OneEuroConfig = field(
+        default_factory=lambda: OneEuroConfig(cutoff=1.5, slope=0.7)
+    )
+
+
+def landmarks_config(options: dict[str, Any] | None) -> LandmarksConfig:
+    """Return the configuration with some options set, nested ones as dictionaries.
+
+    Raises:
+        HandPoseError: an option does not exist or has a value of another kind.
+    """
+    return _set(LandmarksConfig(), options or {}, '')
+
+
+def _set(config: Any, options: dict[str, Any], path: str) -> Any:
+    if not isinstance(options, dict):
+        raise HandPoseError(f'estimator option {path!r} takes a mapping, got {options!r}')
+    known = [entry.name for entry in fields(config)]
+    changes: dict[str, Any] = {}
+    for key, value in options.items():
+        name = f'{path}.{key}' if path else str(key)
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1, 0.0)
+            raise HandPoseError(f'estimator option {name!r} does not exist: did you mean {near[0]}?')
+        changes[key] = _value(getattr(config, key), value, name)
+    return replace(config, **changes)
+
+
+def _value(current: Any, value: Any, name: str) -> Any:
+    if is_dataclass(current):
+        return _set(current, value, name)
+    if isinstance(current, tuple) and isinstance(value, (list, tuple)):
+        if all(isinstance(entry, str) for entry in value):
+            return tuple(value)
+    elif isinstance(current, bool):
+        if isinstance(value, bool):
+            return value
+    elif isinstance(current, int):
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    elif isinstance(current, float) and not isinstance(value, bool):
+        if isinstance(value, (int, float)) and value >= 0:
+            return float(value)
+    kind = 'list of names' if isinstance(current, tuple) else type(current).__name__
+    raise HandPoseError(f'estimator option {name!r} takes a {kind} (not negative), got {value!r}')

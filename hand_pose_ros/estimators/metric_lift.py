@@ -1,0 +1,163 @@
+"""Metric lift: from landmarks of several streams and depth to the metric pose of each hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.initial_pose import initial_states
+from hand_pose_ros.estimators.landmark_model import LandmarkModel
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
+from hand_pose_ros.hand_model.model_files import HandModelData
+from hand_pose_ros.hand_model.residuals import PointMeasurements
+from hand_pose_ros.skeleton import JOINT_COUNT
+
+Array = NDArray[np.float64]
+
+# A hand seen for the first time may be this far from the start in depth, metres.
+_COLD_REACH = 0.06
+_FRAME = 1.0 / 30.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HandEvidence:
+    """What is known of one hand in one frame before the fit.
+
+    Attributes:
+        side: 0 left, 1 right.
+        landmarks: what the networks saw, by stream.
+        expected: state predicted from the track (one hand).
+        rate: (P - K,) its rates of change, per second.
+        shape_precision: (K, K) knowledge of the shape.
+        elapsed: seconds since the track was last fitted; None for a hand without a past.
+    """
+
+    side: int
+    landmarks: dict[str, HandLandmarks]
+    expected: HandState
+    rate: Array
+    shape_precision: Array
+    elapsed: float | None
+
+
+class MetricLift:
+    """Fits the hand model to everything a frame shows of some hands."""
+
+    def __init__(
+        self, data: HandModelData, landmarks: LandmarkModel, config: LandmarksConfig
+    ) -> None:
+        """Prepare the hand model."""
+        self.model = FittingModel(data, landmarks.offsets, config.surface)
+        self._sigma = landmarks.sigma
+        self._config = config
+
+    @property
+    def freedom(self) -> int:
+        """Number of pose parameters without the shape."""
+        return 6 + len(self.model.degrees)
+
+    def start(
+        self, side: int, view: View, seen: HandLandmarks, depth: View | None,
+        shape: Array, shape_precision: Array,
+    ) -> tuple[HandState, float]:  # fmt: skip
+        """Return the best pose for a hand that only one image has shown, and its cost."""
+        starts = initial_states(self.model, side, view, seen, depth, shape)
+        count = len(starts.wrist)
+        evidence = HandEvidence(
+            side=side,
+            landmarks={view.name: seen},
+            expected=starts.take([0]),
+            rate=np.zeros(self.freedom),
+            shape_precision=shape_precision,
+            elapsed=None,
+        )
+        points = self._points([evidence] * count, {view.name: view})
+        noise = replace(self._config.noise, depth_reach=_COLD_REACH)
+        problem = Problem(
+            model=self.model,
+            sides=np.full(count, side),
+            measurements=Measurements(
+                points=points, depth=depth.depth_measurement() if depth else None
+            ),
+            prior=Prior(
+                mean=starts,
+                precision=np.zeros((count, self.freedom)),
+                shape_precision=np.tile(shape_precision, (count, 1, 1)),
+            ),
+            noise=noise,
+        )
+        fit = problem.fit(starts, self._config.cold_iterations)
+        best = int(np.argmin(fit.cost))
+        return fit.state.take([best]), float(fit.cost[best])
+
+    def fit(
+        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
+    ) -> Fit:
+        """Fit all hands together, each from its expected state."""
+        states = [hand.expected for hand in hands]
+        mean = HandState(
+            rotation=np.concatenate([state.rotation for state in states]),
+            wrist=np.concatenate([state.wrist for state in states]),
+            angles=np.concatenate([state.angles for state in states]),
+            shape=np.concatenate([state.shape for state in states]),
+        )
+        problem = Problem(
+            model=self.model,
+            sides=np.array([hand.side for hand in hands]),
+            measurements=Measurements(
+                points=self._points(hands, views),
+                depth=depth.depth_measurement() if depth else None,
+            ),
+            prior=Prior(
+                mean=mean,
+                precision=np.stack([self._precision(hand) for hand in hands]),
+                shape_precision=np.stack([hand.shape_precision for hand in hands]),
+            ),
+            noise=self._config.noise,
+            rate=np.stack([hand.rate for hand in hands]),
+        )
+        return problem.fit(mean, self._config.iterations)
+
+    def _precision(self, hand: HandEvidence) -> Array:
+        """Return how much the prediction counts (P - K,)."""
+        if hand.elapsed is None:
+            return np.zeros(self.freedom)
+        motion, frames = self._config.motion, max(hand.elapsed / _FRAME, 0.5)
+        angles = [motion.angle] * (self.freedom - 6)
+        sigma = np.array([motion.rotation] * 3 + [motion.wrist] * 3 + angles)
+        return 1.0 / (sigma * frames) ** 2
+
+    def _points(
+        self, hands: Sequence[HandEvidence], views: dict[str, View]
+    ) -> PointMeasurements | None:
+        """Bring the landmarks of all streams to the lens-free image plane."""
+        names = [name for name in views if any(name in hand.landmarks for hand in hands)]
+        if not names:
+            return None
+        shape = (len(names), len(hands), JOINT_COUNT)
+        points, sigma = np.zeros((*shape, 2)), np.full(shape, np.inf)
+        relative = np.zeros(shape)
+        for row, name in enumerate(names):
+            camera = views[name].camera
+            focal = (camera.intrinsics[0, 0] + camera.intrinsics[1, 1]) / 2
+            for column, hand in enumerate(hands):
+                seen = hand.landmarks.get(name)
+                if seen is None:
+                    continue
+                points[row, column] = camera.undistort(seen.points)
+                sigma[row, column] = self._sigma * seen.region.size / focal
+                relative[row, column] = (seen.relative_depth - seen.relative_depth[0]) / focal
+        chosen = [views[name] for name in names]
+        return PointMeasurements(
+            rotation=np.stack([view.rotation for view in chosen]),
+            translation=np.stack([view.translation for view in chosen]),
+            points=points,
+            sigma=sigma,
+            lag=np.array([view.lag for view in chosen]),
+            relative_depth=relative,
+        )

@@ -1,0 +1,145 @@
+"""Results: hand poses as they are reported, from tracks and fits."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.hand_pose import HandModelParameters, HandPose
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.estimators.tracking import Track
+from hand_pose_ros.hand_model.fitting import Fit, rotation_vectors
+from hand_pose_ros.hand_model.hand import HandModel
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
+from hand_pose_ros.hand_model.model_files import HandModelData, mirrored
+from hand_pose_ros.skeleton import JOINT_COUNT, SIDES
+
+Array = NDArray[np.float64]
+
+_CONFIDENT = 0.02  # metres; a joint this uncertain is believed by half
+_HELD_SCORE = 0.3  # most for a hand without landmarks
+_DRIFT = 0.5  # metres a second by which a prediction becomes uncertain
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draft:
+    """A hand pose that still lacks its filtered joints and mesh."""
+
+    pose: HandPose
+    side: int
+    state: HandState | None
+
+
+class ResultMaker:
+    """Turns tracks into hand poses."""
+
+    def __init__(
+        self, data: HandModelData, model: FittingModel, config: LandmarksConfig
+    ) -> None:
+        """Prepare both hands' meshes."""
+        self._model, self._config = model, config
+        self._hands = [HandModel(mirrored(data)), HandModel(data)]
+        self._covariances: dict[int, Array] = {}
+
+    def tracked(
+        self, track: Track, fit: Fit, row: int, landmarks: dict[str, HandLandmarks],
+        depth: View | None, stamp: int,
+    ) -> Draft:  # fmt: skip
+        """Return a hand that was seen in this frame."""
+        covariance = fit.joint_covariance[row] * self._config.inflation**2
+        if not landmarks:
+            covariance = covariance + np.eye(3) * 0.02**2
+        self._covariances[track.number] = covariance
+        sources = list(landmarks)
+        if depth is not None and fit.depth_points[row] > 0:
+            sources.append(depth.name)
+        belief = _belief(fit, row, landmarks)
+        score = track.presence * belief if landmarks else _HELD_SCORE * float(fit.depth_share[row])
+        pose = HandPose(
+            side=SIDES[track.side],
+            track_id=track.number,
+            state='tracked',
+            score=float(np.clip(score, 0.0, 1.0)),
+            joints=fit.joints[row],
+            joints_raw=fit.joints[row],
+            confidence=_confidence(covariance, score),
+            covariance=covariance,
+            joints_2d={name: hand.points for name, hand in landmarks.items()},
+            sources=tuple(sources),
+        )
+        return Draft(pose=pose, side=track.side, state=track.filtered(stamp))
+
+    def predicted(self, track: Track, stamp: int) -> Draft:
+        """Return a hand that was not seen in this frame but is expected."""
+        elapsed = (stamp - track.stamp) * 1e-9
+        covariance = self._covariances.get(track.number, np.zeros((JOINT_COUNT, 3, 3)))
+        covariance = covariance + np.eye(3) * (_DRIFT * elapsed) ** 2
+        share = 1.0 - elapsed / max(self._config.tracking.prediction, 1e-9)
+        score = track.presence * float(np.clip(share, 0.0, 1.0)) * 0.5
+        pose = HandPose(
+            side=SIDES[track.side],
+            track_id=track.number,
+            state='predicted',
+            score=score,
+            joints=np.zeros((JOINT_COUNT, 3)),
+            confidence=_confidence(covariance, score),
+            covariance=covariance,
+        )
+        return Draft(pose=pose, side=track.side, state=track.predict(stamp))
+
+    def lost(self, track: Track, stamp: int) -> Draft:
+        """Return the one report that a hand is lost: nothing of its last pose is repeated."""
+        self._covariances.pop(track.number, None)
+        pose = HandPose(
+            side=SIDES[track.side], track_id=track.number, state='lost', score=0.0, joints=None
+        )
+        return Draft(pose=pose, side=track.side, state=None)
+
+    def finish(self, drafts: list[Draft]) -> list[HandPose]:
+        """Fill in filtered joints, parameters and meshes."""
+        return [self._finish(draft) for draft in drafts]
+
+    def _finish(self, draft: Draft) -> HandPose:
+        state = draft.state
+        if state is None:
+            return draft.pose
+        sides = np.array([draft.side])
+        betas = np.zeros((1, 10))
+        betas[:, : state.shape.shape[1]] = state.shape
+        values: dict[str, Any] = {
+            'global_orient': rotation_vectors(state.rotation),
+            'hand_pose': self._model.hand_pose(state.angles, sides),
+            'betas': betas,
+            'translation': self._model.translation(state, sides),
+        }
+        hand = self._hands[draft.side]
+        vertices = None
+        if self._config.mesh:
+            joints, meshes = hand.forward(**values)
+            vertices = meshes[0]
+        else:
+            joints = hand.joints(**values)
+        raw = draft.pose.joints_raw
+        return replace(
+            draft.pose,
+            joints=joints[0],
+            joints_raw=joints[0] if raw is None else raw,
+            parameters=HandModelParameters(**{name: value[0] for name, value in values.items()}),
+            vertices=vertices,
+        )
+
+
+def _belief(fit: Fit, row: int, landmarks: dict[str, HandLandmarks]) -> float:
+    """Return how well the fit explains its landmarks, 0..1."""
+    if not landmarks:
+        return 0.0
+    mean = fit.point_weights[:, row].sum() / (JOINT_COUNT * len(landmarks))
+    return float(np.clip(mean / 0.6, 0.0, 1.0))
+
+
+def _confidence(covariance: Array, score: float) -> Array:
+    variance = np.trace(covariance, axis1=1, axis2=2) / 3.0
+    return np.clip(score, 0.0, 1.0) / (1.0 + variance / _CONFIDENT**2)
