@@ -1,5 +1,6 @@
 """The overlay installs a package only where nobody else's is."""
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -66,3 +67,18 @@ def test_an_older_copy_of_our_own_is_replaced(environment, repository):
     stale.write_text('')
     run(environment, repository)
     assert not stale.exists()
+
+
+def test_messages_of_an_interrupted_installation_are_built_again(environment, repository):
+    folder = environment / sysconfig.get_path('purelib', vars={'base': '.', 'platbase': '.'})
+    (folder / 'tf2_msgs').mkdir(parents=True)
+    (folder / 'tf2_msgs' / '__init__.py').touch()
+    assert run(environment, repository) == [
+        'tf2_msgs'
+    ]  # its package.xml, installed last, is missing
+    share = environment / 'share' / 'tf2_msgs'
+    share.mkdir(parents=True)
+    (share / 'package.xml').write_text('<package/>')
+    assert run(environment, repository) == []  # complete, and not from here
+    shutil.copy(repository / 'pip_overlay' / 'tf2_msgs' / 'package.xml', share)
+    assert run(environment, repository) == ['tf2_msgs']
