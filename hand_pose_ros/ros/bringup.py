@@ -1,5 +1,6 @@
 """Starting everything a rig needs: camera nodes and the inference node, in one process or many."""
 
+import argparse
 import itertools
 import sys
 import tempfile
@@ -18,12 +19,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hand_pose_ros.cameras import registry
-from hand_pose_ros.rig.description import CameraDescription, RigDescription, save_rig
+from hand_pose_ros.errors import HandPoseError
+from hand_pose_ros.rig.description import CameraDescription, RigDescription, find_rig, save_rig
 from hand_pose_ros.rig.model import EXTERNAL_DRIVER
 from hand_pose_ros.ros.camera_node import CameraNode
 from hand_pose_ros.ros.camera_stream import ReplayClock
 from hand_pose_ros.ros.child_processes import ChildProcesses
-from hand_pose_ros.ros.environment import prepare
+from hand_pose_ros.ros.environment import DISCOVERY_RANGES, prepare
 from hand_pose_ros.ros.inference_node import InferenceNode
 
 # Threads that wait for the interpreter get it this soon: several cameras, one executor and one
@@ -44,6 +46,7 @@ class BringupOptions:
         namespace: of all nodes, empty for none.
         use_sim_time: take the time from /clock.
         remaps: ``from:=to`` rules for all nodes.
+        parameter_file: YAML file with parameters of the nodes, empty for none.
         parameters: of the inference node, by name.
         inference: whether to start the inference node, or the cameras only.
     """
@@ -53,6 +56,7 @@ class BringupOptions:
     namespace: str = ''
     use_sim_time: bool = False
     remaps: tuple[str, ...] = ()
+    parameter_file: str = ''
     parameters: dict[str, Any] | None = None
     inference: bool = True
 
@@ -143,6 +147,7 @@ def up(
     namespace: str = '',
     use_sim_time: bool = False,
     remaps: Sequence[str] = (),
+    parameter_file: str = '',
     seconds: float | None = None,
 ) -> int:
     """Bring a rig up and run until interrupted.
@@ -154,6 +159,7 @@ def up(
         namespace: of all nodes.
         use_sim_time: take the time from /clock.
         remaps: ``from:=to`` rules for all nodes.
+        parameter_file: YAML file with parameters of the nodes.
         seconds: end after this time; None runs until SIGINT or SIGTERM.
 
     Returns:
@@ -168,6 +174,7 @@ def up(
         namespace=namespace,
         use_sim_time=use_sim_time,
         remaps=tuple(remaps),
+        parameter_file=parameter_file,
     )
     with running(rig, options) as graph:
         try:
@@ -184,7 +191,7 @@ def cameras_to_open(rig: RigDescription) -> list[CameraDescription]:
 
 def _start_nodes(graph: Graph, rig: RigDescription, options: BringupOptions) -> None:
     replay = ReplayClock()
-    arguments = _remap_arguments(options.remaps)
+    arguments = _shared_arguments(options)
     common: dict[str, Any] = {'namespace': options.namespace, 'cli_args': arguments, 'rig': rig}
     sim_time = Parameter('use_sim_time', value=options.use_sim_time)
     for camera in cameras_to_open(rig):
@@ -231,18 +238,49 @@ def _replay_parameters(rig: RigDescription) -> dict[str, int]:
     return {'replay_origin': min(first), 'replay_start': time.time_ns() + _REPLAY_LEAD}
 
 
-def _remap_arguments(remaps: Sequence[str]) -> list[str]:
-    rules = [word for rule in remaps for word in ('-r', rule)]
-    return ['--ros-args', *rules] if rules else []
+def _shared_arguments(options: BringupOptions) -> list[str]:
+    """Return the command-line arguments that all nodes get."""
+    words = [word for rule in options.remaps for word in ('-r', rule)]
+    if options.parameter_file:
+        words += ['--params-file', options.parameter_file]
+    return ['--ros-args', *words]
 
 
 def _node_arguments(name: str, parameters: dict[str, Any], options: BringupOptions) -> list[str]:
-    arguments = ['--ros-args', '-r', f'__node:={name}']
+    arguments = [*_shared_arguments(options), '-r', f'__node:={name}']
     if options.namespace:
         arguments += ['-r', f'__ns:=/{options.namespace.strip("/")}']
-    for rule in options.remaps:
-        arguments += ['-r', rule]
     for key, value in parameters.items():
         text = str(value).lower() if isinstance(value, bool) else value
         arguments += ['-p', f'{key}:={text}']
     return arguments
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Bring a rig up from the command line; what the launch file starts in one process."""
+    parser = argparse.ArgumentParser(description='Bring a rig up until interrupted.')
+    parser.add_argument('rig', help='rig file, or the name of a rig that comes with the package')
+    parser.add_argument('--processes', action='store_true', help='one process for each node')
+    parser.add_argument('--discovery', default='LOCALHOST', choices=DISCOVERY_RANGES)
+    parser.add_argument('--namespace', default='', help='namespace of all nodes')
+    parser.add_argument('--use-sim-time', action='store_true', help='take the time from /clock')
+    parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO')
+    parser.add_argument('--parameter-file', default='', help='YAML file with parameters')
+    arguments = parser.parse_args(argv)
+    try:
+        return up(
+            find_rig(arguments.rig),
+            processes=arguments.processes,
+            discovery=arguments.discovery,
+            namespace=arguments.namespace,
+            use_sim_time=arguments.use_sim_time,
+            remaps=arguments.remap,
+            parameter_file=arguments.parameter_file,
+        )
+    except HandPoseError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
