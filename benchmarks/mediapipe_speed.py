@@ -22,8 +22,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hand_pose_ros.estimators import registry
 from hand_pose_ros.estimators.landmark_stream import LandmarkStream
 from hand_pose_ros.estimators.networks import load_networks
+from hand_pose_ros.rig.assemble import rig_frame
+from hand_pose_ros.rig.description import find_rig
 from hand_pose_ros.rig.frame import StreamImage
 from hand_pose_ros.rig.thermal import agc
 
@@ -93,6 +96,31 @@ def landmark_step(images: list[np.ndarray], threads: int) -> Step:
     return step
 
 
+def estimator_step(images: list[np.ndarray]) -> Step:
+    """Return a step of the default estimator, metric fit and mesh included."""
+    rig = find_rig('thermohands_ego')
+    description = rig.cameras['thermal']
+    assert description.camera is not None
+    height, width = images[0].shape
+    camera = description.camera.scaled(width, height)
+    estimator = registry.create('landmarks', None, rig)
+
+    def step(index: int) -> tuple[float, int]:
+        stream = StreamImage(
+            image=images[index % len(images)],
+            stamp=index * FRAME_INTERVAL,
+            camera=camera,
+            T_rig_cam=description.T_rig_cam,
+            frame_id=description.frame_id,
+        )
+        frame = rig_frame(rig, {'thermal': stream})
+        start = time.perf_counter()
+        hands = estimator.estimate(frame)
+        return time.perf_counter() - start, len(hands)
+
+    return step
+
+
 def measure(steps: dict[str, Step], count: int) -> dict[str, dict[str, float]]:
     """Run the steps in turn on each frame; return times in ms and hands found per frame."""
     times: dict[str, list[float]] = {name: [] for name in steps}
@@ -155,6 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
             'MediaPipe': mediapipe,
             '2D part': landmark_step(images, os.cpu_count() or 1),
             '2D on one thread': landmark_step(images, 1),
+            'whole estimator': estimator_step(images),
         }
         results = measure(steps, options.frames)
     reached = report(results)
