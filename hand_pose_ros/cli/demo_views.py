@@ -16,16 +16,18 @@ from hand_pose_ros.estimators.drawing import (
     picture,
     scaled_points,
 )
-from hand_pose_ros.evaluation.live_run import LiveRun, RecordedSet
+from hand_pose_ros.evaluation.live_run import LiveRun
 from hand_pose_ros.evaluation.matching import JointTrack
 from hand_pose_ros.geometry.transforms import apply, inverse
 from hand_pose_ros.rig.description import CameraDescription, RigDescription
 from hand_pose_ros.rig.images import stream_image
-from hand_pose_ros.skeleton import SIDES
+from hand_pose_ros.skeleton import SIDES, Side
 
 _LEAST_WIDTH = 640
 # A recorded image belongs to a moment when it is at most this many nanoseconds away.
 _NEAR = 25_000_000
+# Results are drawn between two that are at most this many nanoseconds apart.
+_LONGEST_GAP = 300_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,36 +54,45 @@ def views_of(bag_folder: Path, rig: RigDescription, run: LiveRun) -> list[View]:
             name: [header_stamp(m.data) for m in bag.messages(image_topic(name))]
             for name in rig.cameras
         }
-        moment = best_moment(run, stamps)
-        if moment is None:
-            return []
+        moment = best_moment(run, stamps, rig.reference)
         views = []
         for name, camera in rig.cameras.items():
-            wanted = nearest(stamps[name], moment.stamp)
+            wanted = None if moment is None else nearest(stamps[name], moment)
             for message in bag.messages(image_topic(name)):
-                if wanted is not None and header_stamp(message.data) == wanted:
+                if header_stamp(message.data) == wanted:
                     decoded = bag.decode(message)
-                    stream = stream_image(image_array(decoded), decoded.encoding, wanted, camera)
+                    pixels = image_array(decoded)
+                    stream = stream_image(pixels, decoded.encoding, wanted, camera)
                     image = draw_view(rig, camera, picture(stream, camera.modality), wanted, run)
                     views.append(View(camera=name, image=image))
                     break
     return views
 
 
-def best_moment(run: LiveRun, stamps: dict[str, list[int]]) -> RecordedSet | None:
-    """The result with the most tracked hands, then the highest scores, that has all images."""
+def best_moment(run: LiveRun, stamps: dict[str, list[int]], reference: str) -> int | None:
+    """The stamp of the reference image that shows most: cameras, hands, and hands spread wide.
 
-    def worth(entry: RecordedSet) -> tuple[int, float]:
-        tracked = [hand for hand in entry.hands.values() if hand.state == 1]
-        spread = [np.ptp(hand.joints[:, :2]) for hand in tracked]
-        return len(tracked), sum(hand.score for hand in tracked) + float(np.sum(spread))
+    Args:
+        run: the results.
+        stamps: stamps of the recorded images by camera.
+        reference: the camera to choose an image of.
 
-    complete = [
-        entry
-        for entry in run.results
-        if all(nearest(known, entry.stamp) is not None for known in stamps.values())
-    ]
-    return max(complete, key=worth, default=None)
+    Returns:
+        None when no image of that camera was recorded.
+    """
+    tracks = [_estimates(run, side) for side in SIDES]
+
+    def worth(stamp: int) -> tuple[int, int, float]:
+        cameras = sum(nearest(known, stamp) is not None for known in stamps.values())
+        hands = [track.at(np.array([stamp]), max_gap=_LONGEST_GAP)[0] for track in tracks]
+        found = [joints for joints in hands if np.isfinite(joints).all()]
+        return cameras, len(found), float(sum(np.ptp(joints[:, :2]) for joints in found))
+
+    return max(stamps[reference], key=worth, default=None)
+
+
+def _estimates(run: LiveRun, side: Side) -> JointTrack:
+    return JointTrack.of(zip(run.stamps.tolist(), run.joints(side), strict=True))
 
 
 def nearest(stamps: list[int], stamp: int) -> int | None:
@@ -102,8 +113,10 @@ def draw_view(
     true_stamp = np.array([stamp - camera.time_offset], dtype=np.int64)
     for side in SIDES:
         truth = JointTrack.of((e.stamp, e.hands[side].joints) for e in run.truth if side in e.hands)
-        estimate = JointTrack.of(zip(run.stamps.tolist(), run.joints(side), strict=True))
-        true_joints, joints = truth.at(true_stamp)[0], estimate.at(true_stamp)[0]
+        true_joints, joints = (
+            truth.at(true_stamp)[0],
+            _estimates(run, side).at(true_stamp, max_gap=_LONGEST_GAP)[0],
+        )
         projected = camera.camera.project(apply(T_cam_reference, joints))
         drawn = DrawnHand(side=side, points=scaled_points(projected, factor), label=side)
         draw_hands(image, [drawn], scale=scale)

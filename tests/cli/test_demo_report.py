@@ -58,9 +58,10 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(run, tmp_path):
 
 def test_the_moment_shown_has_images_of_every_camera(run):
     stamps = [entry.stamp for entry in run.results]
-    moment = best_moment(run, {'thermal': stamps[:5], 'depth': stamps[3:9]})
-    assert moment is not None and moment.stamp in stamps[2:6]
-    assert best_moment(run, {'thermal': stamps[:5], 'depth': []}) is None
+    chosen = best_moment(run, {'thermal': stamps[:9], 'depth': stamps[7:12]}, 'thermal')
+    assert chosen in stamps[7:9]
+    assert best_moment(run, {'thermal': [5], 'depth': []}, 'thermal') == 5
+    assert best_moment(run, {'thermal': [], 'depth': stamps}, 'thermal') is None
     assert nearest([0, 40_000_000], 30_000_000) == 40_000_000
     assert nearest([0], 30_000_000) is None
 
