@@ -82,9 +82,16 @@ class _Script:
 
     def place(self, wide: float = 1.0) -> None:
         """Move to a place on the arm's own side of the view."""
-        distance = self.generator.uniform(0.38, 0.54)
-        right = self.generator.uniform(0.09, 0.09 + 0.09 * wide) * distance / 0.45
-        self.move(right, self.generator.uniform(-0.05, 0.08), distance)
+        distance = self.generator.uniform(0.36, 0.55)
+        right = self.generator.uniform(0.085, 0.085 + 0.11 * wide) * distance / 0.45
+        self.move(right, self.generator.uniform(-0.06, 0.08), distance)
+
+    def hold(self) -> None:
+        """Stay about where the arm is, as an arm in the air does."""
+        _, palm = self.palms[-1]
+        self.palms.append((self.time, palm + self.generator.normal(0, 0.02, 3)))
+        _, turns = self.turns[-1]
+        self.turns.append((self.time, turns + self.generator.normal(0, 0.08, 3)))
 
     def angle(self, low: float, high: float) -> float:
         return float(self.generator.uniform(low, high))
@@ -103,11 +110,13 @@ def _grasp(script: _Script) -> None:
     script.form('open')
     script.wait(0.6)
     script.form('grasp')
-    script.wait(0.5)
+    script.wait(0.4)
+    script.hold()
+    script.wait(0.6)
     script.place()
     script.turn(script.angle(0.2, 1.2), script.angle(-0.4, 0.1))
     script.form('grasp')
-    script.wait(0.8)
+    script.wait(0.3)
     script.form('open')
     script.wait(0.5)
 
@@ -124,7 +133,9 @@ def _point(script: _Script) -> None:
     script.place(0.6)
     script.turn(script.angle(0.0, 0.6), script.angle(-0.3, 0.0))
     script.form('point')
-    script.wait(0.7)
+    script.wait(0.5)
+    script.hold()
+    script.wait(0.5)
     script.place(0.6)
     script.turn(script.angle(0.0, 0.6), script.angle(-0.3, 0.2), script.angle(-0.2, 0.2))
     script.form('point')
@@ -142,13 +153,12 @@ def _count(script: _Script) -> None:
 def _turn(script: _Script) -> None:
     script.place(0.5)
     script.form('open')
-    script.turn(0.0)
+    script.turn(script.angle(-0.1, 0.2))
     script.wait(0.3)
     script.turn(script.angle(1.8, 2.7), script.angle(-0.1, 0.3))
     script.wait(1.2)
     script.form('flat')
-    script.turn(script.angle(1.8, 2.7), script.angle(-0.1, 0.3))
-    script.wait(0.9)
+    script.wait(0.7)
 
 
 def _close(script: _Script) -> None:
@@ -171,8 +181,9 @@ def _act(script: _Script, until: float) -> None:
         for number in script.generator.permutation(len(_ACTIVITIES)):
             if script.time > until - 4.0:
                 return
-            script.wait(script.angle(0.5, 0.9))  # the time the arm takes to get there
+            script.wait(script.angle(0.35, 0.65))  # the time the arm takes to get there
             _ACTIVITIES[number](script)
+            script.hold()
 
 
 def _static(_: np.random.Generator) -> dict[str, ArmTracks]:
