@@ -24,6 +24,8 @@ _STATES: dict[State, int] = {
 }
 _SIDE_NAMES = {value: name for name, value in _SIDES.items()}
 _STATE_NAMES = {value: name for name, value in _STATES.items()}
+# Characters of the model hash that are published.
+_HASH_LENGTH = 16
 _ABSENT_POINT = (math.nan, math.nan, math.nan)
 _NO_COVARIANCE = np.full(9 * JOINT_COUNT, np.nan, np.float32)
 
@@ -90,7 +92,7 @@ def hands_message(
         streams=list(streams),
         synchronization_spread=spread * 1e-9,
         estimator=estimator,
-        model_hash=model_hash,
+        model_hash=model_hash[:_HASH_LENGTH],
         stage_names=list(timings),
         stage_seconds=array.array('f', timings.values()),
     )
