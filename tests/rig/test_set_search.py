@@ -14,7 +14,9 @@ neighbours = st.tuples(distances, distances, st.just(NONE), st.just(NONE))
 def brute_force(streams, limit):
     best = (len(streams) + 1, 0)
     for picks in itertools.product((None, 0, 1), repeat=len(streams)):
-        chosen = [(pick, s[pick]) for pick, s in zip(picks, streams, strict=True) if pick is not None]
+        chosen = [
+            (pick, s[pick]) for pick, s in zip(picks, streams, strict=True) if pick is not None
+        ]
         if any(distance == NONE for _, distance in chosen):
             continue
         before = max((d for pick, d in chosen if pick == 0), default=0)
