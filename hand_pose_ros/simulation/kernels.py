@@ -232,17 +232,26 @@ def vertex_normals(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> A
     normals = np.zeros_like(vertices)
     for face in range(faces.shape[0]):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ux, uy, uz = vertices[b] - vertices[a]
-        vx, vy, vz = vertices[c] - vertices[a]
+        ux, uy, uz = (
+            vertices[b, 0] - vertices[a, 0],
+            vertices[b, 1] - vertices[a, 1],
+            vertices[b, 2] - vertices[a, 2],
+        )
+        vx, vy, vz = (
+            vertices[c, 0] - vertices[a, 0],
+            vertices[c, 1] - vertices[a, 1],
+            vertices[c, 2] - vertices[a, 2],
+        )
         x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         for corner in (a, b, c):
             normals[corner, 0] += x
             normals[corner, 1] += y
             normals[corner, 2] += z
     for vertex in range(len(normals)):
-        x, y, z = normals[vertex]
-        length = np.sqrt(x * x + y * y + z * z) + 1e-12
-        normals[vertex] /= length
+        x, y, z = normals[vertex, 0], normals[vertex, 1], normals[vertex, 2]
+        scale = 1 / (np.sqrt(x * x + y * y + z * z) + 1e-12)
+        for axis in range(3):
+            normals[vertex, axis] *= scale
     return normals
 
 
@@ -263,7 +272,7 @@ def openness(depth: Floats, mean: Floats, share: Floats, step: int, reach: float
             value = depth[row, column]
             if value == 0:
                 continue
-            y, x = min(row // step, mean.shape[0] - 1), min(column // step, mean.shape[1] - 1)
+            y, x = row // step, column // step
             if share[y, x] > 0:
                 below = (value - mean[y, x] / share[y, x] - 0.001) / reach
                 result[row, column] = 1 - min(max(below, 0.0), 1.0)

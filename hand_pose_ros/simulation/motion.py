@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.errors import CameraError
-from hand_pose_ros.hand_model.hand import HandModel
+from hand_pose_ros.hand_model.hand import HandModel, rotation_matrices
 from hand_pose_ros.hand_model.model_files import MIRROR_POINTS
 from hand_pose_ros.simulation.scenarios import SCENARIOS, ArmTracks
 from hand_pose_ros.skeleton import SIDES
@@ -118,8 +118,8 @@ def _arm_rotations(palm: Array, turns: Array) -> tuple[Array, Array]:
     y /= np.linalg.norm(y)
     forearm = np.column_stack([-forward, y, np.cross(-forward, y)])
     supination, flexion, deviation = turns
-    wrist = Rotation.from_euler('XYZ', [-supination, deviation, flexion]).as_matrix()
-    return forearm, forearm @ wrist
+    about = rotation_matrices(np.diag([-supination, deviation, flexion]))
+    return forearm, forearm @ about[0] @ about[1] @ about[2]
 
 
 def mirror_rotation(rotation: Array, axis: int) -> Array:
