@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 HOST = '127.0.0.1'
 _FRUSTUM_SCALE = 0.06
 _NO_BONES = np.zeros((0, 2, 3), dtype=np.float32)
+_NO_IMAGE = np.full((30, 40, 3), 24, dtype=np.uint8)
 _CAMERA_COLOUR = (120, 126, 138)
 
 
@@ -112,6 +113,10 @@ class Viewer:
         self._text = server.gui.add_markdown('waiting for the first set of images')
         for camera in self._rig.cameras.values():
             self._add_frustum(camera)
+            # In the order of the rig, whichever image comes first.
+            self._images[camera.name] = server.gui.add_image(
+                _NO_IMAGE, label=camera.name, format='jpeg'
+            )
         for side in SIDES:
             self._bones[side] = server.scene.add_line_segments(
                 f'/hands/{side}_bones', points=_NO_BONES, colors=SIDE_COLOURS[side],
@@ -134,9 +139,6 @@ class Viewer:
             position=camera.T_rig_cam[:3, 3],
             cast_shadow=False,
         )
-        self.server.scene.add_label(
-            f'/cameras/{camera.name}/label', camera.name, font_screen_scale=0.7
-        )
 
     def set_topology(self, faces: dict[Side, NDArray[np.uint32]]) -> None:
         """Give the triangles (F, 3) of the two hand meshes."""
@@ -146,10 +148,7 @@ class Viewer:
         """Show an (H, W, 3) RGB picture of a camera in its frustum and in the panel."""
         if camera in self._frusta:
             self._frusta[camera].image = image
-        if camera in self._images:
-            self._images[camera].image = image
-        else:
-            self._images[camera] = self.server.gui.add_image(image, label=camera, format='jpeg')
+        self._images[camera].image = image
 
     def show_hands(self, hands: Iterable[ViewedHand], status: ViewedStatus) -> None:
         """Show the hands of one set; a hand that is not among them disappears."""

@@ -80,12 +80,13 @@ def test_hands_come_and_go(viewer):
     assert not viewer._meshes['right'].visible and not len(viewer._bones['right'].points)
 
 
-def test_images_are_in_the_panel_and_the_frustum(viewer):
+def test_images_are_in_the_panel_and_the_frustum(viewer, rig):
     image = np.full((48, 64, 3), 90, np.uint8)
     viewer.show_image('rgb', image)
     viewer.show_image('rgb', image + 1)
     assert np.array_equal(viewer._frusta['rgb'].image, image + 1)
-    assert list(viewer._images) == ['rgb']
+    assert np.array_equal(viewer._images['rgb'].image, image + 1)
+    assert list(viewer._images) == list(rig.cameras)
 
 
 def test_a_taken_port_is_a_sentence(viewer, rig):
