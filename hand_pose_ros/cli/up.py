@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Start the graph and wait for its end."""
     require_ros()
     from hand_pose_ros.rig.description import find_rig
-    from hand_pose_ros.ros import bringup
+    from hand_pose_ros.ros.bringup import up
 
     rig = find_rig(arguments.rig)
     notices().print(f'{rig.name}: {", ".join(rig.cameras)}; Ctrl-C ends')
-    return bringup.up(rig, processes=arguments.processes, discovery=arguments.discovery)
+    return up(rig, processes=arguments.processes, discovery=arguments.discovery)

@@ -42,10 +42,20 @@ def test_its_failure_is_ours():
 
 def test_an_unknown_name_lists_those_that_exist(capsys):
     assert main(['benchmark', 'everything']) == 1
-    assert "no benchmark 'everything': use one of nothing" in capsys.readouterr().err
+    assert "no benchmark 'everything': use one of nothing, or all." in capsys.readouterr().err
 
 
 def test_without_a_checkout_it_says_so(folder, capsys):
     (folder / 'nothing.py').unlink()
     assert main(['benchmark']) == 1
     assert 'come with the source checkout' in capsys.readouterr().err
+
+
+def test_all_run_and_their_results_are_in_one_file(folder, capsys):
+    (folder / 'other.py').write_text(SCRIPT)
+    assert main(['benchmark', 'all', '--json', str(folder / 'all.json')]) == 0
+    results = json.loads((folder / 'all.json').read_text())
+    assert results == {'nothing': {'figure': 1}, 'other': {'figure': 1}}
+    (folder / 'other.py').write_text('"""Fails."""\nraise SystemExit(1)')
+    assert main(['benchmark', 'all']) == 1
+    assert 'other missed a target or failed' in capsys.readouterr().err
