@@ -31,10 +31,7 @@ test: setup
 	done; exit $$status
 
 bench: setup
-	@status=0; for script in benchmarks/[!_]*.py; do \
-	    name=$$(basename $$script .py); echo "== $$name"; \
-	    .venv/bin/hand-pose benchmark $$name || status=1; \
-	done; exit $$status
+	@.venv/bin/hand-pose benchmark all --json output/benchmarks.json
 
 docs: setup
 	.venv/bin/pytest tests/docs
