@@ -53,7 +53,8 @@ class HandModel:
         self._rest_basis = np.concatenate([joints, stack[data.tips]])  # (21, 3, 11), MANO + tips
         self._tip_weights = data.weights[data.tips]  # (5, 16)
         self._tip_posedirs = None if data.posedirs is None else data.posedirs[data.tips]
-        self._order = list(MANO_TO_OPENPOSE)
+        self._order = np.array(MANO_TO_OPENPOSE)
+        self._bone_starts = np.maximum(data.parents, 0)
 
     def rest_joints(self, betas: Array) -> Array:
         """Return joints (B, 21, 3) of the flat hand, internal order, for betas (B, 10), metres."""
@@ -129,15 +130,16 @@ class HandModel:
         """Compose local rotations down the tree, one batched product per level."""
         rotations = local.copy()
         origins = rest[:, :16].copy()
+        # Rotation and bone of each joint side by side, so that one product moves both.
+        steps = np.concatenate([local, (rest[:, :16] - rest[:, self._bone_starts])[..., None]], 3)
         for children, parents in self._levels:
-            rotations[:, children] = rotations[:, parents] @ local[:, children]
-            bones = rest[:, children] - rest[:, parents]
-            turned = rotations[:, parents] @ bones[..., None]
-            origins[:, children] = origins[:, parents] + turned[..., 0]
+            moved = rotations[:, parents] @ steps[:, children]
+            rotations[:, children] = moved[..., :3]
+            origins[:, children] = origins[:, parents] + moved[..., 3]
         return rotations, origins
 
 
-def _levels(parents: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
+def _levels(parents: tuple[int, ...]) -> list[tuple[slice | list[int], slice | list[int]]]:
     """Group joints by their depth below the wrist: (children, their parents) per level."""
     depth = [0] * len(parents)
     for joint in range(1, len(parents)):
@@ -145,8 +147,17 @@ def _levels(parents: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
     levels = []
     for level in range(1, max(depth) + 1):
         children = [joint for joint, value in enumerate(depth) if value == level]
-        levels.append((children, [parents[joint] for joint in children]))
+        levels.append((_compact(children), _compact([parents[joint] for joint in children])))
     return levels
+
+
+def _compact(indices: list[int]) -> slice | list[int]:
+    """Return a slice, which numpy takes faster, for evenly spaced or all-equal indices."""
+    if len(set(indices)) == 1:
+        return slice(indices[0], indices[0] + 1)
+    step = indices[1] - indices[0]
+    even = step > 0 and indices == list(range(indices[0], indices[-1] + 1, step))
+    return slice(indices[0], indices[-1] + 1, step) if even else indices
 
 
 def _pose_offsets(local: Array, posedirs: Array) -> Array:
