@@ -44,6 +44,26 @@ def tightest_to_come(streams: list[Neighbours], limit: int) -> Choice:
 
 
 def _search(pairs: list[tuple[int, int]], limit: int) -> Choice:
+    full = _tightest_full(pairs)
+    return full if full[1] <= limit else _fullest(pairs, limit)
+
+
+def _tightest_full(pairs: list[tuple[int, int]]) -> Choice:
+    """Return the tightest set without a missing stream, whatever its spread."""
+    start, spread, end = 0, NONE + NONE, 0
+    # Let the window begin later and later: what falls out of it must come from after the pivot.
+    for before, after in sorted(pairs, reverse=True):
+        if before + end < spread:
+            start, spread = before, before + end
+        if after > end:
+            end = after
+    if end < spread:
+        start, spread = 0, end
+    return 0, spread, start
+
+
+def _fullest(pairs: list[tuple[int, int]], limit: int) -> Choice:
+    """Return the set with the fewest missing streams, and among those the tightest."""
     best = (len(pairs) + 1, 0, 0)
     for start in (0, *[before for before, _ in pairs]):
         if start > limit:

@@ -82,14 +82,6 @@ class StreamQueue:
         del self.stamps[:count]
         del self.items[:count]
 
-    def take(self, place: int) -> Any:
-        """Take the message at ``place`` into a set and drop those before it."""
-        self.matched += 1
-        if place:
-            self.pop(place)
-        self.used = self.stamps.pop(0)
-        return self.items.pop(0)
-
     def clear(self) -> None:
         """Forget the messages; the learned rate and the counters stay."""
         self.stamps.clear()

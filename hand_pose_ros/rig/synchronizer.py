@@ -44,9 +44,6 @@ _LATE_WITNESSES = 4
 
 _EVER = 1 << 62
 
-# How much closer the next pivot message must be to a message before this one leaves it alone.
-_YIELD_NUMERATOR, _YIELD_DENOMINATOR = 3, 2
-
 
 class Synchronizer:
     """Puts messages of several streams together by their stamps.
@@ -96,20 +93,20 @@ class Synchronizer:
             raise RigError(f'synchronizer has no stream {stream!r}, use one of {known}') from None
         queue.received += 1
         stamp -= queue.offset
-        clock = self._clock
-        if stamp <= queue.newest or stamp - clock > _JUMP or clock - stamp > _JUMP:
+        ahead = stamp - self._clock
+        if stamp <= queue.newest or not -_JUMP <= ahead <= _JUMP:
             return self._take_irregular(queue, stamp, item)
         queue.push(stamp, item)
-        if stamp > clock:
-            self._clock = clock = stamp
+        if ahead > 0:
+            self._clock = stamp
         if self._rejected:
             self._rejected.clear()
         if len(queue.stamps) > self._queue_size:
             queue.pop(1)
         awaited = self._awaited
-        if queue is not awaited and awaited is not None and clock <= self._deadline:
+        if queue is not awaited and awaited is not None and self._clock <= self._deadline:
             return []
-        return self._settle(clock)
+        return self._settle(self._clock)
 
     def poll(self, now: int) -> list[SynchronizedSet]:
         """Let time pass without messages and return the sets that waited long enough.
@@ -282,7 +279,9 @@ class Synchronizer:
                 next_one = after
             # Without a message close before the pivot, the one after it may be the next pivot's.
             if half < next_one <= limit and before > half:
-                absent = abs(period - next_one) * _YIELD_NUMERATOR // _YIELD_DENOMINATOR
+                absent = abs(period - next_one)
+                # This one yields only to a clearly better fit.
+                absent += absent >> 1
             streams.append((before, after, expected, absent))
             if before > limit and next_one > limit:
                 continue
@@ -328,28 +327,33 @@ class Synchronizer:
         sets: list[SynchronizedSet],
     ) -> None:
         """Make the set of the oldest pivot message and what lies in its window."""
-        name = pivot.name
-        stamp = pivot.stamps[0]
-        stamps = {name: stamp}
-        members = [(pivot, 0)]
-        for queue, (before, after, _, absent) in zip(self._others, streams, strict=True):
-            if before <= start and before <= absent:
-                members.append((queue, 0))
-                stamps[queue.name] = queue.stamps[0]
-            elif absent > start and after <= end:
-                place = 0 if before == NONE else 1
-                members.append((queue, place))
-                stamps[queue.name] = queue.stamps[place]
-        partial = len(members) < len(self._order)
-        if partial and not self._required <= stamps.keys():
+        if self._required and not self._holds_required(pivot, streams, start, end):
             pivot.pop(1)
             return
+        stamp = pivot.used = pivot.stamps.pop(0)
+        pivot.matched += 1
+        stamps = {pivot.name: stamp}
+        items = {pivot.name: pivot.items.pop(0)}
+        earlier = later = 0
+        for queue, (before, after, _, absent) in zip(self._others, streams, strict=True):
+            if before <= start and before <= absent:
+                if before > earlier:
+                    earlier = before
+            elif absent > start and after <= end:
+                if after > later:
+                    later = after
+                if before != NONE:
+                    queue.pop(1)
+            else:
+                continue
+            name = queue.name
+            stamps[name] = queue.used = queue.stamps.pop(0)
+            items[name] = queue.items.pop(0)
+            queue.matched += 1
         self._last_stamp = stamp
-        items = {queue.name: queue.take(place) for queue, place in members}
-        values = stamps.values()
-        newest = max(values)
-        spread = newest - min(values)
-        wait = (clock if clock != _EVER else self._clock) - newest
+        spread = earlier + later
+        wait = (clock if clock != _EVER else self._clock) - stamp - later
+        partial = len(stamps) < len(self._order)
         self._sets += 1
         self._partial_sets += partial
         self._spread_sum += spread
@@ -359,3 +363,13 @@ class Synchronizer:
         if wait > self._wait_max:
             self._wait_max = wait
         sets.append(SynchronizedSet(stamps, items, spread, wait, partial))
+
+    def _holds_required(
+        self, pivot: StreamQueue, streams: list[Neighbours], start: int, end: int
+    ) -> bool:
+        """Say whether the window holds a message of every required stream."""
+        present = {pivot.name}
+        for queue, (before, after, _, absent) in zip(self._others, streams, strict=True):
+            if (before <= start and before <= absent) or (absent > start and after <= end):
+                present.add(queue.name)
+        return self._required <= present

@@ -43,12 +43,12 @@ def test_a_change_of_rate_is_followed():
     assert queue.period == pytest.approx(16e6, rel=0.05)
 
 
-def test_taking_a_message_drops_the_older_ones_for_good():
+def test_late_messages_are_put_in_order_unless_double_or_used():
     queue = learned([10, 10, 10])
-    queue.items[:] = 'abcd'
-    assert queue.take(2) == 'c'
-    assert (queue.stamps, queue.items, queue.used) == ([30], ['d'], 20)
+    queue.pop(3)
+    queue.used = 20
     assert not queue.insert(15, 'late')
     assert queue.insert(25, 'in time')
     assert queue.stamps == [25, 30]
+    assert queue.items == ['in time', None]
     assert not queue.insert(25, 'double')
