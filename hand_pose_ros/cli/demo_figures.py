@@ -116,10 +116,16 @@ def draw_latency(axes: Any, run: LiveRun, summary: LiveSummary) -> None:
     axes.hist(np.clip(latencies, 0, edge), bins=60, range=(0, edge), color='#5fd0a5', alpha=0.9)
     for value, name in ((summary.latency_p50_ms, 'p50'), (summary.latency_p99_ms, 'p99')):
         axes.axvline(value, color=TEXT, lw=1.0, ls='--')
+        left = value > 0.8 * edge
         axes.annotate(
-            f'{name} {value:.0f}', (value, 0.94), xycoords=('data', 'axes fraction'),
-            xytext=(4, 0), textcoords='offset points', fontsize=9,
-        )  # fmt: skip
+            f'{name} {value:.0f}',
+            (value, 0.94),
+            xycoords=('data', 'axes fraction'),
+            xytext=(-4 if left else 4, 0),
+            textcoords='offset points',
+            ha='right' if left else 'left',
+            fontsize=9,
+        )
     axes.set(title='Latency, image stamp to received pose', xlabel='ms', ylabel='results')
 
 
