@@ -15,7 +15,7 @@ class CameraSample:
 
     Attributes:
         image: native pixels (see ``encoding``).
-        encoding: ROS encoding name: ``mono8``, ``mono16``, ``16UC1``, ``32FC1``, ``rgb8``, ``bgr8``.
+        encoding: ROS encoding: ``mono8``, ``mono16``, ``16UC1``, ``32FC1``, ``rgb8``, ``bgr8``.
         stamp: acquisition time, integer nanoseconds since the driver's epoch: Unix time for live
             sources, the recorded time for replayed ones.
         dropped: images the source lost before this one since the last sample.

@@ -1,5 +1,6 @@
 """Thermal value conventions."""
 
+import struct
 import time
 
 import cv2
@@ -37,6 +38,39 @@ def test_planck_with_all_five_constants():
     raw = 18000
     expected = 1396.5 / np.log(14906.216 / (0.010956882 * (raw - 7261)) + 1.0) - 273.15
     assert celsius(np.array([raw], np.uint16), values)[0] == pytest.approx(expected, abs=1e-3)
+
+
+def read_rjpeg(file):
+    """Return counts and Planck constants of a radiometric JPEG (FLIR segments in APP1)."""
+    data = file.read_bytes()
+    block, place = b'', 2
+    while data[place + 1] != 0xDA:
+        (length,) = struct.unpack('>H', data[place + 2 : place + 4])
+        segment = data[place + 4 : place + 2 + length]
+        if segment.startswith(b'FLIR\0'):
+            block += segment[8:]
+        place += 2 + length
+    start, count = struct.unpack('>II', block[24:32])
+    records = {}
+    for entry in range(start, start + 32 * count, 32):
+        (kind,) = struct.unpack('>H', block[entry : entry + 2])
+        offset, length = struct.unpack('>II', block[entry + 12 : entry + 20])
+        records[kind] = block[offset : offset + length]
+    picture, info = records[0x01], records[0x20]
+    picture = np.frombuffer(picture[picture.index(b'\x89PNG') :], np.uint8)
+    counts = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED).byteswap()
+    R1, B, F = struct.unpack('<3f', info[0x58:0x64])
+    O, R2 = struct.unpack('<if', info[0x308:0x310])
+    return counts, ThermalValues(kind='planck', R1=R1, R2=R2, B=B, F=F, O=float(O))
+
+
+@pytest.mark.parametrize(
+    ('name', 'coldest', 'warmest'), [('ax8.jpg', 24.1, 25.2), ('flir_example.jpg', 25.6, 60.2)]
+)
+def test_planck_of_real_radiometric_jpegs(test_data, name, coldest, warmest):
+    degrees = celsius(*read_rjpeg(test_data / 'thermal_radiometric' / name))
+    assert degrees.min() == pytest.approx(coldest, abs=0.05)
+    assert degrees.max() == pytest.approx(warmest, abs=0.05)
 
 
 def test_planck_gives_nan_where_there_is_no_temperature():
