@@ -57,9 +57,11 @@ def test_normals_are_those_of_the_faces(seed):
     for a, b, c in faces:
         normal = np.cross(vertices[b] - vertices[a], vertices[c] - vertices[a])
         expected[[a, b, c]] += normal
-    used = np.unique(faces)
-    expected = expected[used] / np.linalg.norm(expected[used], axis=1, keepdims=True)
-    np.testing.assert_allclose(kernels.vertex_normals(vertices, faces)[used], expected, atol=1e-6)
+    length = np.linalg.norm(expected, axis=1)
+    firm = length > 1e-3  # faces around a vertex may cancel out
+    normals = kernels.vertex_normals(vertices, faces)
+    np.testing.assert_allclose(normals[firm], expected[firm] / length[firm, None], atol=1e-6)
+    assert np.isfinite(normals).all()
 
 
 def test_levels_saturate_and_fall_off_with_distance():
