@@ -60,8 +60,8 @@ def read_rjpeg(file):
     picture = np.frombuffer(picture[picture.index(b'\x89PNG') :], np.uint8)
     counts = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED).byteswap()
     R1, B, F = struct.unpack('<3f', info[0x58:0x64])
-    O, R2 = struct.unpack('<if', info[0x308:0x310])
-    return counts, ThermalValues(kind='planck', R1=R1, R2=R2, B=B, F=F, O=float(O))
+    offset, R2 = struct.unpack('<if', info[0x308:0x310])
+    return counts, ThermalValues(kind='planck', R1=R1, R2=R2, B=B, F=F, O=float(offset))
 
 
 @pytest.mark.parametrize(
