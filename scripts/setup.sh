@@ -97,7 +97,7 @@ install_requirements() {
     local hash
     hash="$(hash_of requirements)"
     is_done requirements "$hash" && return
-    say 'installing ROS 2, torch and the rest into .venv (some minutes; 1.5 GB, with CUDA 5 GB)'
+    say 'installing ROS 2, torch and the rest into .venv (some minutes; 2 GB, with CUDA 6 GB)'
     isolated "$VENV/bin/python" -m pip install -qq --disable-pip-version-check \
         -r requirements/ros.txt -r requirements/runtime.txt -r requirements/develop.txt ||
         fail 'pip could not install the requirements (its message is above);' \
