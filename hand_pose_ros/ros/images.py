@@ -115,7 +115,7 @@ def image_message(pixels: NDArray[Any], encoding: str, stamp: int, frame_id: str
     height, width = pixels.shape[:2]
     # Anything but an array.array is checked or copied value by value by the message class.
     data = array.array('B')
-    data.frombytes(memoryview(np.ascontiguousarray(pixels)).cast('B'))
+    data.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
     return Image(
         header=header(stamp, frame_id),
         height=height,
