@@ -69,7 +69,7 @@ class LandmarkEstimator:
         self.model_hash = networks.model_hash
         self.timings: dict[str, float] = {}
         data = load_hand_model('right')
-        self._lift = MetricLift(data, load_landmark_model(), self.config)
+        self._lift = MetricLift(data, load_landmark_model(), self._modalities, self.config)
         self._observer = Observer(networks, self._modalities)
         self._flat = FlatTracker(networks, self._modalities, self.config)
         self._results = ResultMaker(data, self._lift.model, self.config)

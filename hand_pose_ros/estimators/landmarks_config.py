@@ -29,7 +29,7 @@ class TrackingConfig:
     gap: float = 1.0
     duplicate: float = 0.04
     shape_time: float = 4.0
-    shape_trust: float = 0.05
+    shape_trust: float = 0.005
     shared_shape: bool = True
     one_per_side: bool = True
 

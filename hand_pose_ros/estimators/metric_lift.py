@@ -15,6 +15,7 @@ from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.hand_model.model_files import HandModelData
 from hand_pose_ros.hand_model.residuals import PointMeasurements
+from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.skeleton import JOINT_COUNT
 
 Array = NDArray[np.float64]
@@ -49,11 +50,17 @@ class MetricLift:
     """Fits the hand model to everything a frame shows of some hands."""
 
     def __init__(
-        self, data: HandModelData, landmarks: LandmarkModel, config: LandmarksConfig
+        self,
+        data: HandModelData,
+        landmarks: LandmarkModel,
+        modalities: dict[str, Modality],
+        config: LandmarksConfig,
     ) -> None:
-        """Prepare the hand model."""
+        """Prepare the hand model; modalities are those of the streams by name."""
         self.model = FittingModel(data, landmarks.offsets, config.surface)
         self._sigma = landmarks.sigma
+        self._depth_sigma = landmarks.depth_sigma
+        self._modalities = modalities
         self._config = config
 
     @property
@@ -141,7 +148,7 @@ class MetricLift:
             return None
         shape = (len(names), len(hands), JOINT_COUNT)
         points, sigma = np.zeros((*shape, 2)), np.full(shape, np.inf)
-        relative = np.zeros(shape)
+        relative, hint_sigma = np.zeros(shape), np.full(shape[:2], np.inf)
         for row, name in enumerate(names):
             camera = views[name].camera
             focal = (camera.intrinsics[0, 0] + camera.intrinsics[1, 1]) / 2
@@ -150,7 +157,9 @@ class MetricLift:
                 if seen is None:
                     continue
                 points[row, column] = camera.undistort(seen.points)
-                sigma[row, column] = self._sigma * seen.region.size / focal
+                size = seen.region.size / focal
+                sigma[row, column] = self._sigma * size
+                hint_sigma[row, column] = self._depth_sigma[self._modalities[name]] * size
                 relative[row, column] = (seen.relative_depth - seen.relative_depth[0]) / focal
         chosen = [views[name] for name in names]
         return PointMeasurements(
@@ -160,4 +169,5 @@ class MetricLift:
             sigma=sigma,
             lag=np.array([view.lag for view in chosen]),
             relative_depth=relative,
+            hint_sigma=hint_sigma,
         )

@@ -28,7 +28,9 @@ class PointMeasurements:
         points: (S, B, 21, 2) at z = 1; anything where sigma is infinite.
         sigma: (S, B, 21) standard deviation at z = 1; infinite where there is no measurement.
         lag: (S,) seconds from the moment that is fitted to the image.
-        relative_depth: (S, B, 21) distance behind the wrist at z = 1, a weak hint of the shape.
+        relative_depth: (S, B, 21) how much farther than the wrist a joint is, as a part of the
+            wrist's distance: a weak hint of the shape.
+        hint_sigma: (S, B) its standard deviation; infinite where there is none.
     """
 
     rotation: Array
@@ -37,6 +39,7 @@ class PointMeasurements:
     sigma: Array
     lag: Array
     relative_depth: Array
+    hint_sigma: Array
 
     def take(self, hands: list[int]) -> 'PointMeasurements':
         """Return the measurements of some hands."""
@@ -47,6 +50,7 @@ class PointMeasurements:
             sigma=self.sigma[:, hands],
             lag=self.lag,
             relative_depth=self.relative_depth[:, hands],
+            hint_sigma=self.hint_sigma[:, hands],
         )
 
 
@@ -79,7 +83,7 @@ class Noise:
             model's misfit, which neighbouring points share, rather than for the sensor.
         depth_reach: depth counts less beyond this residual and as something else far beyond it,
             metres.
-        hint: standard deviation of the network's relative depth metres.
+        hint: factor on the standard deviation of the networks' relative depths, which err alike.
         limit: how softly an angle's limit yields, rad.
         angle: standard deviation of angles about the relaxed hand, rad.
         coupling: standard deviation of an outer finger joint about two thirds of the middle one,
@@ -89,7 +93,7 @@ class Noise:
     point_reach: float = 3.0
     depth: float = 0.010
     depth_reach: float = 0.020
-    hint: float = 0.03
+    hint: float = 2.0
     limit: float = 0.06
     angle: float = 1.0
     coupling: float = 0.35
@@ -154,15 +158,20 @@ def point_term(
 
 
 def hint_term(posed: Posed, measured: PointMeasurements, speed: Array, noise: Noise) -> Normal:
-    """Compare which joints lie behind the wrist with the landmark networks' idea of it."""
-    seen = _in_cameras(posed, measured, speed)[:, :, 2:]  # (B, S, 1, 21)
-    wrist = seen[..., :1]
-    valid = np.isfinite(measured.sigma).transpose(1, 0, 2)[:, :, None] / noise.hint
-    hint = measured.relative_depth.transpose(1, 0, 2)[:, :, None] * np.maximum(wrist, _NEAREST)
-    residual = (seen - wrist - hint) * valid
-    cost, weight = robust(residual**2, 2.0)
+    """Compare which joints are farther than the wrist with the landmark networks' idea of it.
+
+    The networks see a crop as if it lay straight ahead, so distances count, not z.
+    """
+    seen = _in_cameras(posed, measured, speed)
+    distance = np.linalg.norm(seen, axis=2, keepdims=True)  # (B, S, 1, 21)
+    wrist = np.maximum(distance[..., :1], _NEAREST)
+    inverse = (1.0 / (noise.hint * measured.hint_sigma.T))[:, :, None, None]
+    hint = measured.relative_depth.transpose(1, 0, 2)[:, :, None]
+    residual = (distance / wrist - 1.0 - hint) * inverse
+    cost, weight = robust(residual**2, noise.point_reach)
     root = np.sqrt(weight)
-    slope = measured.rotation[None, :, None, 2, :, None] * (valid * root)[:, :, :, None]
+    toward = (seen / distance).transpose(0, 1, 3, 2) @ measured.rotation  # (B, S, 21, 3)
+    slope = toward.transpose(0, 1, 3, 2)[:, :, None] * (inverse / wrist * root)[:, :, :, None]
     jacobian = posed.jacobian[..., LANDMARKS]
     change = _chain(slope, jacobian - jacobian[..., :1])
     return _normal(change, residual * root, 0.5 * cost.sum(axis=(1, 2, 3)))
