@@ -1,6 +1,7 @@
 """``hand-pose demo``: the whole chain on the simulated rig, recorded, checked and reported."""
 
 import argparse
+import os
 import platform
 import time
 from dataclasses import dataclass
@@ -168,6 +169,7 @@ def _report(
 def _facts(rig: 'RigDescription', files: _Files, arguments: argparse.Namespace) -> dict[str, str]:
     """How the run was made."""
     from hand_pose_ros import __version__
+    from hand_pose_ros.evaluation.live_summary import WARM_UP
 
     return {
         'rig': rig.name,
@@ -177,14 +179,13 @@ def _facts(rig: 'RigDescription', files: _Files, arguments: argparse.Namespace) 
         ),
         'processes': 'one for each node' if arguments.processes else 'one for all nodes',
         'machine': f'{platform.machine()}, {_cores()} cores',
+        'left out of the figures': f'the first {WARM_UP:g} s',
         'version': __version__,
         'bag': str(files.bag),
     }
 
 
 def _cores() -> int:
-    import os
-
     return len(os.sched_getaffinity(0))
 
 

@@ -13,7 +13,6 @@ from hand_pose_ros.cli.demo_figures import (
     chart_svg,
     draw_errors,
     draw_latency,
-    headline,
     whole_picture,
 )
 from hand_pose_ros.cli.demo_views import View
@@ -28,10 +27,10 @@ body { margin: 0 auto; padding: 2rem 1.5rem 3rem; max-width: 1180px; background:
   color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 h1 { margin: 0; font-size: 1.6rem; } h2 { margin: 2.2rem 0 .8rem; font-size: 1.1rem; }
 p, footer, figcaption { color: var(--muted); } a { color: #56b4ff; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .7rem;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: .7rem;
   margin-top: 1.4rem; }
 .tile { background: var(--panel); border-radius: 10px; padding: .8rem 1rem; }
-.tile b { display: block; font-size: 1.5rem; }
+.tile b { display: block; font-size: 1.35rem; white-space: nowrap; }
 .tile span { color: var(--muted); font-size: .85rem; }
 .views { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: .7rem; }
 figure { margin: 0; } img { width: 100%; border-radius: 10px; display: block; }
@@ -90,7 +89,7 @@ def page_text(run: LiveRun, summary: LiveSummary, views: list[View], facts: dict
         '<h1>Hand poses, live over ROS 2</h1>',
         '<p>Simulated head rig &rarr; camera nodes &rarr; DDS &rarr; synchroniser &rarr; inference '
         'node &rarr; messages, recorded to a bag and compared with the exact truth of the '
-        f'simulation.</p><p>{html.escape(headline(summary))}</p>',
+        'simulation.</p>',
         _tiles(summary),
         '<h2>What the cameras saw</h2><p>Estimate in blue (left) and orange (right), true bones '
         'as thin pale lines.</p>',
