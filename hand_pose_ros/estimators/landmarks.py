@@ -268,6 +268,7 @@ class LandmarkEstimator:
             expected=state,
             rate=track.rate,
             shape_precision=track.prior_precision(),
+            shape_knowledge=track.shape_precision,
             elapsed=None if fresh else (stamp - track.stamp) * 1e-9,
         )
 

@@ -44,9 +44,9 @@ class MotionConfig:
         angle: of a finger joint, rad.
     """
 
-    rotation: float = 0.25
-    wrist: float = 0.03
-    angle: float = 0.25
+    rotation: float = 0.12
+    wrist: float = 0.015
+    angle: float = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,21 +84,21 @@ class LandmarksConfig:
     presence: float = 0.5
     palm_score: float = 0.5
     palm_interval: float = 0.1
-    iterations: int = 3
+    iterations: int = 2
     cold_iterations: int = 12
-    surface: int = 96
-    inflation: float = 1.0
+    surface: int = 128
+    inflation: float = 1.5
     noise: Noise = field(default_factory=Noise)
     motion: MotionConfig = field(default_factory=MotionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     position_filter: OneEuroConfig = field(
-        default_factory=lambda: OneEuroConfig(cutoff=1.5, slope=20.0)
+        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=60.0)
     )
     rotation_filter: OneEuroConfig = field(
-        default_factory=lambda: OneEuroConfig(cutoff=1.5, slope=2.0)
+        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=8.0)
     )
     angle_filter: OneEuroConfig = field(
-        default_factory=lambda: OneEuroConfig(cutoff=1.5, slope=0.7)
+        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=3.0)
     )
 
 

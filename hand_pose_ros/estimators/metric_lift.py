@@ -34,7 +34,8 @@ class HandEvidence:
         landmarks: what the networks saw, by stream.
         expected: state predicted from the track (one hand).
         rate: (P - K,) its rates of change, per second.
-        shape_precision: (K, K) knowledge of the shape.
+        shape_precision: (K, K) how hard the shape is held.
+        shape_knowledge: (K, K) what is really known of it.
         elapsed: seconds since the track was last fitted; None for a hand without a past.
     """
 
@@ -43,6 +44,7 @@ class HandEvidence:
     expected: HandState
     rate: Array
     shape_precision: Array
+    shape_knowledge: Array
     elapsed: float | None
 
 
@@ -81,6 +83,7 @@ class MetricLift:
             expected=starts.take([0]),
             rate=np.zeros(self.freedom),
             shape_precision=shape_precision,
+            shape_knowledge=shape_precision,
             elapsed=None,
         )
         points = self._points([evidence] * count, {view.name: view})
@@ -95,6 +98,7 @@ class MetricLift:
                 mean=starts,
                 precision=np.zeros((count, self.freedom)),
                 shape_precision=np.tile(shape_precision, (count, 1, 1)),
+                shape_knowledge=np.tile(shape_precision, (count, 1, 1)),
             ),
             noise=noise,
         )
@@ -124,6 +128,7 @@ class MetricLift:
                 mean=mean,
                 precision=np.stack([self._precision(hand) for hand in hands]),
                 shape_precision=np.stack([hand.shape_precision for hand in hands]),
+                shape_knowledge=np.stack([hand.shape_knowledge for hand in hands]),
             ),
             noise=self._config.noise,
             rate=np.stack([hand.rate for hand in hands]),

@@ -34,11 +34,14 @@ class Prior:
         mean: expected state.
         precision: (B, P - K) of rotation vector, wrist and angles; zeros say nothing.
         shape_precision: (B, K, K) of the shape coefficients about ``mean.shape``.
+        shape_knowledge: (B, K, K) what is really known of the shape: ``shape_precision`` may be
+            larger to keep a single frame from changing the shape.
     """
 
     mean: HandState
     precision: Array
     shape_precision: Array
+    shape_knowledge: Array
 
     def take(self, hands: list[int]) -> 'Prior':
         """Return the prior of some hands."""
@@ -46,6 +49,7 @@ class Prior:
             mean=self.mean.take(hands),
             precision=self.precision[hands],
             shape_precision=self.shape_precision[hands],
+            shape_knowledge=self.shape_knowledge[hands],
         )
 
 
@@ -67,7 +71,8 @@ class Fit:
         landmarks: (B, 21, 3) where a landmark network sees the joints, metres.
         cost: (B,) half the robust sum of squares.
         information: (B, P, P) from images and limits, without the prior.
-        covariance: (B, P, P) of the parameters, prior included.
+        covariance: (B, P, P) of the parameters given these images and what is known of the
+            shape. The prediction is left out: it errs like the frames it was made from.
         joint_covariance: (B, 21, 3, 3) square metres.
         point_weights: (S, B, 21) how far each landmark was believed, 0..1.
         depth_points: (B,) number of surface points that agree with the depth image.
@@ -196,8 +201,15 @@ class Problem:
         cost = 0.5 * ((self.prior.precision * away**2).sum(axis=1) + (pull * shape).sum(axis=1))
         return Normal(cost=cost, gradient=gradient, hessian=hessian)
 
+    def _covariance(self, information: Array) -> Array:
+        total, body = information.copy(), self.prior.precision.shape[1]
+        diagonal = np.arange(body)
+        total[:, diagonal, diagonal] += 1.0 / _VAGUE[np.minimum(diagonal, 6)] ** 2
+        total[:, body:, body:] += self.prior.shape_knowledge
+        return np.linalg.inv(total)
+
     def _result(self, state: HandState, value: _Value, bridge: '_Bridge') -> Fit:
-        covariance = np.linalg.inv(value.normal.hessian)
+        covariance = self._covariance(value.images.hessian)
         jacobian = value.posed.jacobian[..., _JOINTS].transpose(0, 3, 2, 1)  # (B, 21, 3, P)
         spread = jacobian @ covariance[:, None] @ jacobian.transpose(0, 1, 3, 2)
         batch = len(self.sides)
@@ -220,6 +232,8 @@ class Problem:
         )
 
 
+# What is known of rotation, wrist and angles without any image: rad, metres, rad.
+_VAGUE = np.array([1.0, 1.0, 1.0, 0.3, 0.3, 0.3, 1.0])
 _COUPLING = 2 / 3  # rad of the outer joint for each rad of the middle one
 
 

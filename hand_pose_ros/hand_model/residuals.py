@@ -90,12 +90,12 @@ class Noise:
             rad.
     """
 
-    point_reach: float = 3.0
-    depth: float = 0.010
+    point_reach: float = 5.0
+    depth: float = 0.006
     depth_reach: float = 0.020
     hint: float = 2.0
     limit: float = 0.06
-    angle: float = 1.0
+    angle: float = 0.7
     coupling: float = 0.35
 
 
