@@ -4,6 +4,7 @@ import argparse
 import itertools
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,8 +65,11 @@ class BringupOptions:
 class Graph:
     """A running graph; spins what runs in this process and watches what does not.
 
+    Camera nodes are spun by a thread of their own: they have next to nothing to do for an executor,
+    but everything that one watches makes each of its rounds longer.
+
     Attributes:
-        executor: of this process.
+        executor: of the nodes of this process that are no cameras.
         nodes: nodes of this process, by name.
         children: nodes in other processes.
     """
@@ -73,6 +77,8 @@ class Graph:
     def __init__(self, context: Context | None = None) -> None:
         """Make an empty graph."""
         self.executor = SingleThreadedExecutor(context=context)
+        self._cameras = SingleThreadedExecutor(context=context)
+        self._camera_thread: threading.Thread | None = None
         self.nodes: dict[str, Node] = {}
         self.children = ChildProcesses(get_logger('bringup').error)
 
@@ -80,6 +86,16 @@ class Graph:
         """Let this graph spin a node, and destroy it at the end."""
         self.nodes[node.get_name()] = node
         self.executor.add_node(node)
+
+    def add_camera(self, node: CameraNode) -> None:
+        """Let the camera thread spin a camera node, and destroy it at the end."""
+        self.nodes[node.get_name()] = node
+        self._cameras.add_node(node)
+        if self._camera_thread is None:
+            self._camera_thread = threading.Thread(
+                target=self._spin_cameras, name='camera nodes', daemon=True
+            )
+            self._camera_thread.start()
 
     def spin(self, seconds: float | None = None) -> None:
         """Run for some time, or until the program is interrupted.
@@ -91,7 +107,7 @@ class Graph:
         end = None if seconds is None else time.monotonic() + seconds
         next_check = time.monotonic()
         while end is None or time.monotonic() < end:
-            self.executor.spin_once(timeout_sec=0.1)
+            self._spin_once()
             if time.monotonic() >= next_check:
                 next_check += _CHECK_PERIOD
                 self.children.check()
@@ -99,11 +115,32 @@ class Graph:
     def stop(self) -> None:
         """End all processes and destroy all nodes."""
         self.children.stop()
+        self._cameras.shutdown()
+        if self._camera_thread is not None:
+            self._camera_thread.join()
         # Cameras first: nothing is published to what is already gone.
         for node in self.nodes.values():
             node.destroy_node()
         self.nodes.clear()
         self.executor.shutdown()
+
+    def _spin_once(self) -> None:
+        try:
+            self.executor.spin_once(timeout_sec=0.1)
+        except Exception:
+            # Whatever a callback was at when the program was interrupted fails in its own way.
+            if self.executor.context.ok():
+                raise
+            raise ExternalShutdownException from None
+
+    def _spin_cameras(self) -> None:
+        try:
+            self._cameras.spin()
+        except ExternalShutdownException:
+            return
+        except Exception:
+            if self._cameras.context.ok():
+                raise
 
 
 @contextmanager
@@ -197,7 +234,7 @@ def _start_nodes(graph: Graph, rig: RigDescription, options: BringupOptions) -> 
     for camera in cameras_to_open(rig):
         chosen = [Parameter('camera', value=camera.name), sim_time]
         name = f'{camera.name}_camera'
-        graph.add(CameraNode(name, replay=replay, parameter_overrides=chosen, **common))
+        graph.add_camera(CameraNode(name, replay=replay, parameter_overrides=chosen, **common))
     if options.inference:
         chosen = [Parameter(k, value=v) for k, v in (options.parameters or {}).items()]
         graph.add(InferenceNode(parameter_overrides=[*chosen, sim_time], **common))

@@ -120,7 +120,9 @@ class ManagedNode(LifecycleNode):
                 hook()
         except Exception as error:
             reason = str(error) if isinstance(error, HandPoseError) else traceback.format_exc()
-            self.get_logger().error(f'cannot {what}: {reason}')
+            # An interrupted program has no context to finish a step in.
+            if self.context.ok():
+                self.get_logger().error(f'cannot {what}: {reason}')
             if undo is not None:
                 undo()
             return TransitionCallbackReturn.FAILURE
@@ -145,6 +147,11 @@ def run_node(make: Callable[[], Node], argv: list[str] | None = None) -> int:
     except HandPoseError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+    except Exception:
+        # Whatever a callback was at when the program was interrupted fails in its own way.
+        if rclpy.ok():
+            raise
+        return 0
     finally:
         if node is not None:
             node.destroy_node()

@@ -23,7 +23,7 @@ from hand_pose_ros.ros.images import image_message
 from hand_pose_ros.ros.markers import MeshMarkers, deletion, skeleton_markers
 from hand_pose_ros.ros.messages import hand_message, hands_message, topology_message
 from hand_pose_ros.ros.points import hand_points, points_message
-from hand_pose_ros.ros.transforms import hand_transforms
+from hand_pose_ros.ros.transforms import HandTransforms
 from hand_pose_ros.skeleton import SIDES, Side
 
 # How long a marker stays without a successor, in periods of the reference camera.
@@ -76,6 +76,7 @@ class ResultPublisher:
         self._topology = qos.publisher(node, HandTopology, 'hand_pose/topology', qos.LATCHED)
         self._publishers.append(self._topology)
         self._broadcaster = TransformBroadcaster(node)
+        self._transforms = HandTransforms()
         self._publishers.append(self._broadcaster.pub_tf)
         vertices = max((int(f.max()) + 1 for f in faces.values()), default=0)
         topology = topology_message(vertices, faces.get('left'), faces.get('right'))
@@ -111,8 +112,8 @@ class ResultPublisher:
         for hand, message in zip(hands, messages, strict=True):
             if _wanted(self._sides[hand.side]):
                 self._sides[hand.side].publish(message)
-        if transforms:
-            frames = hand_transforms(hands, frame.stamp, frame.frame_id)
+        if transforms and _wanted(self._broadcaster.pub_tf):
+            frames = self._transforms.messages(hands, frame.stamp, frame.frame_id)
             if frames:
                 self._broadcaster.sendTransform(frames)
         self._publish_markers(frame, hands)

@@ -11,9 +11,12 @@ from hand_pose_ros.geometry.transforms import from_quaternion
 from hand_pose_ros.rig.model import CameraDescription
 from hand_pose_ros.ros.hand_frames import joint_rotations, quaternions
 from hand_pose_ros.ros.stamps import header
-from hand_pose_ros.skeleton import JOINT_NAMES, Side
+from hand_pose_ros.skeleton import JOINT_NAMES, SIDES, Side
 
 Array = NDArray[np.float64]
+
+_ORIGIN = [0.0, 0.0, 0.0]
+_IDENTITY = [0.0, 0.0, 0.0, 1.0]
 
 
 def joint_frame(side: Side, joint: str) -> str:
@@ -21,27 +24,44 @@ def joint_frame(side: Side, joint: str) -> str:
     return f'{side}_hand/{joint}'
 
 
-def hand_transforms(hands: Iterable[HandPose], stamp: int, frame_id: str) -> list[TransformStamped]:
-    """Return the frames of all joints of the hands as children of the results' optical frame.
+class HandTransforms:
+    """The frames of all joints; the messages are kept, since making them costs most of the time."""
 
-    Hands without joints (lost, or 2D only) have none.
-    """
-    transforms: list[TransformStamped] = []
-    for hand in hands:
-        rotations = None if hand.joints is None else joint_rotations(hand.joints, hand.side)
-        if hand.joints is None or rotations is None:
-            continue
+    def __init__(self) -> None:
+        """Make the messages of both hands."""
+        self._messages = {
+            side: [
+                TransformStamped(
+                    child_frame_id=joint_frame(side, name), transform=_transform(_ORIGIN, _IDENTITY)
+                )
+                for name in JOINT_NAMES
+            ]
+            for side in SIDES
+        }
+
+    def messages(
+        self, hands: Iterable[HandPose], stamp: int, frame_id: str
+    ) -> list[TransformStamped]:
+        """Return the joints' frames as children of the results' optical frame.
+
+        They are valid until the next call. Hands without joints (lost, or 2D only) have none.
+        """
+        transforms: list[TransformStamped] = []
         head = header(stamp, frame_id)
-        rows = zip(JOINT_NAMES, hand.joints.tolist(), quaternions(rotations).tolist(), strict=True)
-        transforms += [
-            TransformStamped(
-                header=head,
-                child_frame_id=joint_frame(hand.side, name),
-                transform=_transform(position, quaternion),
-            )
-            for name, position, quaternion in rows
-        ]
-    return transforms
+        for hand in hands:
+            rotations = None if hand.joints is None else joint_rotations(hand.joints, hand.side)
+            if hand.joints is None or rotations is None:
+                continue
+            rows = zip(hand.joints.tolist(), quaternions(rotations).tolist(), strict=True)
+            for message, (position, quaternion) in zip(
+                self._messages[hand.side], rows, strict=True
+            ):
+                message.header = head
+                translation, rotation = message.transform.translation, message.transform.rotation
+                translation.x, translation.y, translation.z = position
+                rotation.x, rotation.y, rotation.z, rotation.w = quaternion
+            transforms += self._messages[hand.side]
+        return transforms
 
 
 def camera_transform(camera: CameraDescription, rig_frame: str, stamp: int) -> TransformStamped:

@@ -55,8 +55,7 @@ def test_everything_in_one_process(recorded_rig):
         assert set(graph.nodes) == {'thermal_camera', 'rgb_camera', 'inference'}
         hands = listen(graph, HandPose3DArray, 'hand_pose/hands')
         images = listen(graph, Image, 'thermal/image_raw', qos_profile_sensor_data)
-        spin_until(graph, lambda: len(hands) >= 10)
-        assert list(hands[-1].streams) == ['thermal', 'rgb']
+        spin_until(graph, lambda: ['thermal', 'rgb'] in [list(m.streams) for m in hands])
         assert set(stamps(hands)) & set(stamps(images))
     assert not rclpy.ok()
 
@@ -105,8 +104,8 @@ def test_cameras_in_processes_of_their_own(recorded_rig):
         spin_until(graph, lambda: node.is_active)
         arrived = []
         node.health.arrivals['rgb'].registerCallback(arrived.append)
-        spin_until(graph, lambda: len(hands) >= 10 and len(arrived) >= 5 and len(infos) >= 5)
-        assert ['thermal', 'rgb'] in [list(m.streams) for m in hands]
+        spin_until(graph, lambda: len(arrived) >= 5 and len(infos) >= 5)
+        spin_until(graph, lambda: ['thermal', 'rgb'] in [list(m.streams) for m in hands])
         first = max(stamps(arrived)[0], stamps(infos)[0])
         graph.spin(1.5)
         sent = [stamp for stamp in stamps(infos) if stamp >= first][:-2]

@@ -5,14 +5,14 @@ import numpy as np
 from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.geometry.transforms import apply, from_quaternion
 from hand_pose_ros.rig.description import find_rig
-from hand_pose_ros.ros.transforms import camera_transform, hand_transforms, matrix
+from hand_pose_ros.ros.transforms import HandTransforms, camera_transform, matrix
 from hand_pose_ros.skeleton import JOINT_NAMES
 from tests.ros.fakes import make_hand
 
 
 def test_every_joint_is_a_child_of_the_optical_frame():
     hands = [make_hand('left'), make_hand('right')]
-    transforms = hand_transforms(hands, 8, 'thermal_optical_frame')
+    transforms = HandTransforms().messages(hands, 8, 'thermal_optical_frame')
     assert len(transforms) == 42
     assert {t.header.frame_id for t in transforms} == {'thermal_optical_frame'}
     names = [t.child_frame_id for t in transforms]
@@ -27,7 +27,7 @@ def test_wrist_transform_is_the_wrist_pose():
     from hand_pose_ros.ros.messages import hand_message
 
     hand = make_hand('right')
-    wrist = hand_transforms([hand], 0, 'x')[0].transform
+    wrist = HandTransforms().messages([hand], 0, 'x')[0].transform
     pose = hand_message(hand, 0, 'x').wrist
     assert wrist.rotation == pose.orientation
     assert wrist.translation.x == pose.position.x
@@ -35,7 +35,18 @@ def test_wrist_transform_is_the_wrist_pose():
 
 def test_no_transforms_without_joints():
     lost = HandPose(side='left', track_id=1, state='lost', score=0.0, joints=None)
-    assert hand_transforms([lost], 0, 'x') == []
+    assert HandTransforms().messages([lost], 0, 'x') == []
+
+
+def test_the_next_hands_replace_the_last():
+    transforms = HandTransforms()
+    transforms.messages([make_hand('left'), make_hand('right')], 1, 'a')
+    hand = make_hand('left')
+    hand.joints[:] += 0.25
+    found = transforms.messages([hand], 2, 'b')
+    assert len(found) == 21
+    assert found[0].header.frame_id == 'b'
+    np.testing.assert_array_equal(matrix(found[4].transform)[:3, 3], hand.joints[4])
 
 
 def test_camera_transform_maps_camera_points_into_the_rig():
