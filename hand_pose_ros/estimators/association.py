@@ -11,7 +11,6 @@ from hand_pose_ros.estimators.regions import Region, iou, region_from_landmarks
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.tracking import Track
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
-from hand_pose_ros.hand_model.residuals import LANDMARKS
 
 Array = NDArray[np.float64]
 
@@ -38,8 +37,7 @@ def expected_places(
 ) -> list[dict[str, Place]]:
     """Return for each track where to look in each stream that has it in view."""
     sides = np.array([track.side for track in tracks])
-    posed = model.pose(stack_states(list(states)), sides)
-    landmarks = posed.points[..., LANDMARKS].transpose(0, 2, 1)
+    landmarks = model.landmarks(stack_states(list(states)), sides)
     return [
         {
             name: place

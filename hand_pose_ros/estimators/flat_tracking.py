@@ -12,7 +12,7 @@ from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.networks import HandNetworks
 from hand_pose_ros.estimators.regions import iou
 from hand_pose_ros.rig.frame import Modality, RigFrame
-from hand_pose_ros.skeleton import JOINT_COUNT, SIDES
+from hand_pose_ros.skeleton import JOINT_COUNT, SIDES, Side
 
 _SAME_HAND = 0.3
 
@@ -61,9 +61,7 @@ class FlatTracker:
                 palm_interval=self._config.palm_interval,
             )
             self._streams[name] = LandmarkStream(self._networks, self._modalities[name], options)
-        hands = self._streams[name].update(
-            frame.streams[name], max_hands=self._config.max_hands
-        )
+        hands = self._streams[name].update(frame.streams[name], max_hands=self._config.max_hands)
         self._match(hands)
         return [
             HandPose(
@@ -101,7 +99,7 @@ class FlatTracker:
                 self._next += 1
             self._tracks.append(best)
 
-    def _sides(self) -> list[str]:
+    def _sides(self) -> list[Side]:
         if len(self._tracks) == 2 and self._config.tracking.one_per_side:
             first = int(self._tracks[0].votes > self._tracks[1].votes)
             return [SIDES[first], SIDES[1 - first]]

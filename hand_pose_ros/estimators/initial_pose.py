@@ -7,8 +7,8 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.hand_model.fitting import rotation_vectors
 from hand_pose_ros.hand_model.hand import rotation_matrices
-from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, Indices, stack_states
-from hand_pose_ros.hand_model.residuals import LANDMARKS, sample
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
+from hand_pose_ros.hand_model.residuals import sample
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def initial_states(
     for bend in _BENDS:
         for in_camera in rotations:
             state = _state(model, view.rotation.T @ in_camera, shape, bend)
-            points = model.pose(state, np.array([side])).points[0, :, LANDMARKS].T
+            points = model.landmarks(state, np.array([side]))[0]
             place = _place(points @ view.rotation.T, plane)
             place = (place - view.translation) @ view.rotation
             if depth is not None:
@@ -64,8 +64,8 @@ def _rotations(
     model: FittingModel, side: int, plane: Array, seen: HandLandmarks, shape: Array
 ) -> list[Array]:
     """Return likely rotations of the palm in the camera, from the shape the network suggests."""
-    rest = model.pose(_state(model, np.eye(3), shape, 0.2), np.array([side])).points[0]
-    rest = palm_points(rest[:, LANDMARKS].T)
+    rest = model.landmarks(_state(model, np.eye(3), shape, 0.2), np.array([side]))[0]
+    rest = palm_points(rest)
     # The network sees a crop as if it lay straight ahead; the hand is seen along its own ray.
     toward = np.append(plane[_PALM].mean(axis=0), 1.0)
     turn = _between(np.array([0.0, 0.0, 1.0]), toward / np.linalg.norm(toward))

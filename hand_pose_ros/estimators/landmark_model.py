@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.errors import ModelError
-from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.resources import asset
+from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.skeleton import JOINT_COUNT
 
 Array = NDArray[np.float64]
@@ -52,6 +52,11 @@ def load_landmark_model(path: Path | None = None) -> LandmarkModel:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f'landmark model {file} cannot be read ({error!r}): {fix}') from error
     right = offsets.shape == (JOINT_COUNT, 3) and sigma.shape == (JOINT_COUNT,)
-    if not right or not np.isfinite(offsets).all() or not np.all(sigma > 0) or not min(depth_sigma.values()) > 0:
+    if (
+        not right
+        or not np.isfinite(offsets).all()
+        or not np.all(sigma > 0)
+        or not min(depth_sigma.values()) > 0
+    ):
         raise ModelError(f'landmark model {file} is not of {JOINT_COUNT} joints: {fix}')
     return LandmarkModel(offsets=offsets, sigma=sigma, depth_sigma=depth_sigma)

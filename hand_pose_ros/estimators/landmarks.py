@@ -17,6 +17,7 @@ from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, landmarks
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
 from hand_pose_ros.estimators.observations import Look, Observer
+from hand_pose_ros.estimators.regions import Region
 from hand_pose_ros.estimators.results import ResultMaker
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stream_schedule import StreamSchedule
@@ -130,7 +131,7 @@ class LandmarkEstimator:
             )
             if landmarks or held:
                 evidence.append((track, self._evidence(track, state, landmarks, stamp)))
-        evidence += self._find(stamp, views, depth, seen)
+        evidence += self._find(stamp, views, depth)
         with self._timed('track'):
             self._settle_sides(evidence, views, depth)
         return evidence
@@ -164,9 +165,8 @@ class LandmarkEstimator:
             seen[row][name] = hand
 
     def _find(
-        self, stamp: int, views: dict[str, View], depth: View | None,
-        seen: list[dict[str, HandLandmarks]],
-    ) -> list[tuple[Track, HandEvidence]]:  # fmt: skip
+        self, stamp: int, views: dict[str, View], depth: View | None
+    ) -> list[tuple[Track, HandEvidence]]:
         """Look for hands that are not tracked yet, with the palm detector, in one stream."""
         room = self.config.max_hands - len(self._tracker.tracks)
         if room <= 0 or not views or not self._palm_is_due(stamp):
@@ -175,26 +175,14 @@ class LandmarkEstimator:
         stream = order[self._palm_turn % len(order)]
         self._palm_turn += 1
         self._palm_stamp = stamp
-        known = [
-            place.region
-            for place in (
-                expected_places(
-                    self._lift.model,
-                    self._tracker.tracks,
-                    [track.predict(stamp) for track in self._tracker.tracks],
-                    {stream: views[stream]},
-                )
-                if self._tracker.tracks
-                else []
-            )
-            for place in place.values()
-        ]
+        known = self._known_regions(stamp, views, stream)
         with self._timed('detect_2d'):
             palms = self._observer.palms(stream, self.config.palm_score)
             fresh = [region for region in palms if not overlaps(region, known, _PALM_OVERLAP)]
             looks = [Look(stream=stream, region=region) for region in fresh[:room]]
             found = self._observer.inspect(looks)
-        found = sorted(found, key=lambda hand: -hand.presence)
+        # The hand whose side is clearest chooses first.
+        found = sorted(found, key=lambda hand: -abs(hand.right_probability - 0.5))
         begun = []
         for hand in found:
             if hand.presence < self.config.presence or overlaps(hand.region, known, 0.5):
@@ -206,6 +194,15 @@ class LandmarkEstimator:
                     (track, self._evidence(track, track.state, {stream: hand}, stamp, new=True))
                 )
         return begun
+
+    def _known_regions(self, stamp: int, views: dict[str, View], stream: str) -> list[Region]:
+        """Return where tracked hands are expected in one stream."""
+        tracks = self._tracker.tracks
+        if not tracks:
+            return []
+        states = [track.predict(stamp) for track in tracks]
+        places = expected_places(self._lift.model, tracks, states, {stream: views[stream]})
+        return [place.region for by_stream in places for place in by_stream.values()]
 
     def _palm_is_due(self, stamp: int) -> bool:
         last = self._palm_stamp
@@ -298,9 +295,7 @@ class LandmarkEstimator:
         with self._timed('mesh'):
             return self._results.finish(poses)
 
-    def _accept(
-        self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int
-    ) -> None:
+    def _accept(self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int) -> None:
         track.update(fit, row, stamp)
         if not hand.landmarks:
             return

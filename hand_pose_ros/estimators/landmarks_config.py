@@ -119,26 +119,27 @@ def _set(config: Any, options: dict[str, Any], path: str) -> Any:
     for key, value in options.items():
         name = f'{path}.{key}' if path else str(key)
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1, 0.0)
-            raise HandPoseError(f'estimator option {name!r} does not exist: did you mean {near[0]}?')
+            near = difflib.get_close_matches(str(key), known, 1, 0.0)[0]
+            raise HandPoseError(f'estimator option {name!r} does not exist: did you mean {near}?')
         changes[key] = _value(getattr(config, key), value, name)
     return replace(config, **changes)
 
 
 def _value(current: Any, value: Any, name: str) -> Any:
+    """Return a value as the kind of the current one."""
     if is_dataclass(current):
         return _set(current, value, name)
-    if isinstance(current, tuple) and isinstance(value, (list, tuple)):
-        if all(isinstance(entry, str) for entry in value):
+    if isinstance(current, tuple):
+        if isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value):
             return tuple(value)
-    elif isinstance(current, bool):
+        raise HandPoseError(f'estimator option {name!r} takes a list of names, got {value!r}')
+    if isinstance(current, bool):
         if isinstance(value, bool):
             return value
-    elif isinstance(current, int):
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
-    elif isinstance(current, float) and not isinstance(value, bool):
-        if isinstance(value, (int, float)) and value >= 0:
-            return float(value)
-    kind = 'list of names' if isinstance(current, tuple) else type(current).__name__
-    raise HandPoseError(f'estimator option {name!r} takes a {kind} (not negative), got {value!r}')
+        raise HandPoseError(f'estimator option {name!r} takes true or false, got {value!r}')
+    whole = isinstance(current, int)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value < float('inf') or (whole and value != int(value)):
+        kind = 'whole number' if whole else 'number'
+        raise HandPoseError(f'estimator option {name!r} takes a {kind} from 0, got {value!r}')
+    return type(current)(value)

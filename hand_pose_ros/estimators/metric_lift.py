@@ -11,6 +11,7 @@ from hand_pose_ros.estimators.landmark_model import LandmarkModel
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.hand_model.model_files import HandModelData
@@ -46,6 +47,12 @@ class HandEvidence:
     shape_precision: Array
     shape_knowledge: Array
     elapsed: float | None
+
+
+def inside(seen: HandLandmarks, camera: Camera) -> NDArray[np.bool_]:
+    """Say which landmarks (21,) lie in the image."""
+    size = (camera.width - 1, camera.height - 1)
+    return np.asarray(((seen.points >= 0) & (seen.points <= size)).all(axis=1))
 
 
 class MetricLift:
@@ -106,9 +113,7 @@ class MetricLift:
         best = int(np.argmin(fit.cost))
         return fit.state.take([best]), float(fit.cost[best])
 
-    def fit(
-        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
-    ) -> Fit:
+    def fit(self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None) -> Fit:
         """Fit all hands together, each from its expected state."""
         states = [hand.expected for hand in hands]
         mean = HandState(
@@ -163,7 +168,8 @@ class MetricLift:
                     continue
                 points[row, column] = camera.undistort(seen.points)
                 size = seen.region.size / focal
-                sigma[row, column] = self._sigma * size
+                # Landmarks outside of the image are guesses.
+                sigma[row, column] = self._sigma * size * np.where(inside(seen, camera), 1.0, 4.0)
                 hint_sigma[row, column] = self._depth_sigma[self._modalities[name]] * size
                 relative[row, column] = (seen.relative_depth - seen.relative_depth[0]) / focal
         chosen = [views[name] for name in names]

@@ -36,9 +36,7 @@ class Draft:
 class ResultMaker:
     """Turns tracks into hand poses."""
 
-    def __init__(
-        self, data: HandModelData, model: FittingModel, config: LandmarksConfig
-    ) -> None:
+    def __init__(self, data: HandModelData, model: FittingModel, config: LandmarksConfig) -> None:
         """Prepare both hands' meshes."""
         self._model, self._config = model, config
         self._hands = [HandModel(mirrored(data)), HandModel(data)]

@@ -1,9 +1,10 @@
 """Fitting: Levenberg-Marquardt over a batch of hands, with the covariance of what it finds."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, Indices, Posed
 from hand_pose_ros.hand_model.residuals import (
@@ -23,6 +24,7 @@ from hand_pose_ros.skeleton import JOINT_COUNT
 Array = NDArray[np.float64]
 
 _JOINTS = slice(0, JOINT_COUNT)
+_AGREES = 0.25  # weight of a surface point that lies on the measured surface
 _LONGEST_STEP = 0.5  # rad or decimetres, a step is shortened to this
 
 
@@ -97,8 +99,8 @@ class _Value:
 
     normal: Normal
     images: Normal
-    point_weights: Array | None
-    depth_weights: Array | None
+    point_weights: Array
+    depth_weights: Array
     posed: Posed
 
 
@@ -133,12 +135,12 @@ class Problem:
             damping = np.where(better, damping * 0.2, damping * 10.0)
         return self._result(state, value, bridge)
 
-    def _evaluate(
-        self, state: HandState, bridge: '_Bridge', posed: Posed | None = None
-    ) -> _Value:
+    def _evaluate(self, state: HandState, bridge: '_Bridge', posed: Posed | None = None) -> _Value:
         posed = posed or self.model.pose(state, self.sides, shape=True)
         images = self._limits(state)
-        point_weights = depth_weights = None
+        batch = len(self.sides)
+        point_weights = np.zeros((0, batch, JOINT_COUNT))
+        depth_weights = np.zeros((batch, self.model.surface))
         points, depth = self.measurements.points, self.measurements.depth
         if points is not None:
             term, point_weights = point_term(posed, points, bridge.landmarks, self.noise)
@@ -212,12 +214,7 @@ class Problem:
         covariance = self._covariance(value.images.hessian)
         jacobian = value.posed.jacobian[..., _JOINTS].transpose(0, 3, 2, 1)  # (B, 21, 3, P)
         spread = jacobian @ covariance[:, None] @ jacobian.transpose(0, 1, 3, 2)
-        batch = len(self.sides)
-        counts, share = np.zeros(batch), np.zeros(batch)
-        if value.depth_weights is not None:
-            counts = (value.depth_weights > 0.25).sum(axis=1)
-            share = counts / np.maximum(bridge.facing.sum(axis=1), 1)
-        weights = value.point_weights
+        counts = (value.depth_weights > _AGREES).sum(axis=1)
         return Fit(
             state=state,
             joints=value.posed.points[..., _JOINTS].transpose(0, 2, 1),
@@ -226,9 +223,9 @@ class Problem:
             information=value.images.hessian,
             covariance=covariance,
             joint_covariance=spread,
-            point_weights=np.zeros((0, batch, JOINT_COUNT)) if weights is None else weights,
+            point_weights=value.point_weights,
             depth_points=counts,
-            depth_share=share,
+            depth_share=counts / np.maximum(bridge.facing.sum(axis=1), 1),
         )
 
 
@@ -242,10 +239,9 @@ class _Bridge:
 
     def __init__(self, posed: Posed, rate: Array | None, depth: DepthMeasurement | None) -> None:
         batch, _, count = posed.points.shape
-        speed = np.zeros((batch, 3, count))
-        if rate is not None:
-            moving = posed.jacobian[:, : rate.shape[1]]
-            speed = (rate[:, None] @ moving.reshape(batch, rate.shape[1], -1)).reshape(speed.shape)
+        rate = np.zeros((batch, 1)) if rate is None else rate
+        moving = posed.jacobian[:, : rate.shape[1]].reshape(batch, rate.shape[1], -1)
+        speed = (rate[:, None] @ moving).reshape(batch, 3, count)
         self.landmarks = speed[..., LANDMARKS]
         self.surface = speed[..., SURFACE]
         surface = count - 2 * JOINT_COUNT
@@ -254,22 +250,6 @@ class _Bridge:
 
 def rotation_vectors(matrices: Array) -> Array:
     """Return rotation vectors (B, 3) of rotation matrices (B, 3, 3), rad."""
-    skew = np.stack(
-        [
-            matrices[:, 2, 1] - matrices[:, 1, 2],
-            matrices[:, 0, 2] - matrices[:, 2, 0],
-            matrices[:, 1, 0] - matrices[:, 0, 1],
-        ],
-        axis=1,
-    ) / 2.0
-    sine = np.linalg.norm(skew, axis=1)
-    cosine = (np.trace(matrices, axis1=1, axis2=2) - 1.0) / 2.0
-    angle = np.arctan2(sine, cosine)
-    regular = skew * np.where(sine > 1e-7, angle / np.maximum(sine, 1e-12), 1.0)[:, None]
-    if not np.any((sine <= 1e-7) & (cosine < 0)):
-        return regular
-    from scipy.spatial.transform import Rotation
-
     return Rotation.from_matrix(matrices).as_rotvec()
 
 
@@ -286,21 +266,20 @@ def _step(normal: Normal, damping: Array) -> Array:
 
 
 def _select(mask: NDArray[np.bool_], first: _Value, second: _Value) -> _Value:
+    """Take the first value for the hands of the mask and the second for the others."""
     if mask.all():
         return first
     if not mask.any():
         return second
 
-    def pick(one: Array | None, two: Array | None, axis: int = 0) -> Array | None:
-        if one is None or two is None:
-            return None
+    def pick(one: Array, two: Array, axis: int = 0) -> Array:
         shape = [1] * one.ndim
         shape[axis] = -1
         return np.where(mask.reshape(shape), one, two)
 
     def normal(one: Normal, two: Normal) -> Normal:
         return Normal(
-            cost=np.where(mask, one.cost, two.cost),
+            cost=pick(one.cost, two.cost),
             gradient=pick(one.gradient, two.gradient),
             hessian=pick(one.hessian, two.hessian),
         )

@@ -1,4 +1,4 @@
-"""Kinematics of hands for fitting: marked points of a batch of hands and their exact derivatives."""
+"""Kinematics of hands for fitting: points of a batch of hands and their exact derivatives."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -197,7 +197,7 @@ class FittingModel:
         )
 
     def hand_pose(self, angles: Array, sides: Indices) -> Array:
-        """Return MANO's axis-angle finger pose (B, 15, 3) of angles (B, D); sides: 0 left, 1 right."""
+        """Return MANO's axis-angle finger pose (B, 15, 3) of angles (B, D)."""
         full = np.broadcast_to(self._held, (len(angles), 15, 3)).copy()
         full[:, self.degrees[:, 0], self.degrees[:, 1]] = angles
         return np.einsum('bjac,bja->bjc', self._axes[sides], full)
@@ -210,6 +210,17 @@ class FittingModel:
     def translation(self, state: HandState, sides: Indices) -> Array:
         """Return MANO's translation (B, 3), which is the wrist less the rest wrist."""
         return state.wrist - _shaped(self._joints[sides][:, :1], state.shape)[:, 0]
+
+    def landmarks(self, state: HandState, sides: Indices) -> Array:
+        """Return where a landmark network sees the joints, (B, 21, 3) metres."""
+        joints = _shaped(self._joints[sides], state.shape)
+        local = rotation_matrices(self.hand_pose(state.angles, sides))
+        rotations, origins = self._chain(state, local, joints)
+        marks = slice(JOINT_COUNT, 2 * JOINT_COUNT)
+        rest = _shaped(self._points[sides][:, marks], state.shape)
+        arms = rest.transpose(0, 2, 1)[:, None] - joints[..., None]
+        parts = (rotations @ arms + origins[..., None]) * self._weights[:, None, marks]
+        return parts.sum(axis=1).transpose(0, 2, 1)
 
     def pose(self, state: HandState, sides: Indices, *, shape: bool = False) -> Posed:
         """Pose a batch of hands.
