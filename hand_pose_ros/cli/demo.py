@@ -50,7 +50,10 @@ def add_parser(verbs: Verbs) -> None:
         help='folder for bag and report (default: a new one in output/)',
     )
     parser.add_argument(
-        '--processes', action='store_true', help='one process for each node instead of one for all'
+        '--one-process',
+        action='store_true',
+        help='all nodes in one process; rendering four cameras then competes with the estimator '
+        "for Python's interpreter lock",
     )
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -139,7 +142,11 @@ def _record(rig: 'RigDescription', files: _Files, arguments: argparse.Namespace)
             bar.update(task, description='recording', total=arguments.seconds, completed=seconds)
 
         record_session(
-            rig, files.bag, arguments.seconds, processes=arguments.processes, progress=progress
+            rig,
+            files.bag,
+            arguments.seconds,
+            processes=not arguments.one_process,
+            progress=progress,
         )
 
 
@@ -177,7 +184,7 @@ def _facts(rig: 'RigDescription', files: _Files, arguments: argparse.Namespace) 
             f'{c.name} {c.size[0]}x{c.size[1]} {c.encoding} {c.rate:g} Hz'
             for c in rig.cameras.values()
         ),
-        'processes': 'one for each node' if arguments.processes else 'one for all nodes',
+        'processes': 'one for all nodes' if arguments.one_process else 'one for each node',
         'machine': f'{platform.machine()}, {_cores()} cores',
         'left out of the figures': f'the first {WARM_UP:g} s',
         'version': __version__,
