@@ -79,7 +79,9 @@ class LandmarkEstimator:
             (name for name, modality in self._modalities.items() if modality in _PREFERRED),
             key=lambda name: _PREFERRED.index(self._modalities[name]),
         )
-        self._schedule = StreamSchedule(order, self.config.streams_per_frame)
+        self._schedule = StreamSchedule(
+            order, self.config.streams_per_frame, self.config.time_budget
+        )
         self._stamp: int | None = None
         self._palm_stamp: int | None = None
         self._palm_turn = 0
@@ -110,7 +112,9 @@ class LandmarkEstimator:
         if evidence:
             with self._timed('fit'):
                 fit = self._lift.fit([hand for _, hand in evidence], flat, depth)
-        return self._report(frame, evidence, fit, depth)
+        poses = self._report(frame, evidence, fit, depth)
+        self._schedule.spent(sum(self.timings.values()))
+        return poses
 
     def _look(
         self, stamp: int, views: dict[str, View], depth: View | None

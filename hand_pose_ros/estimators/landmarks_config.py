@@ -57,7 +57,9 @@ class LandmarksConfig:
         mesh: whether to make the mesh of each hand.
         max_hands: most hands to follow.
         streams: names of 2D streams to use, best first; empty for all of thermal, rgb, nir.
-        streams_per_frame: 2D streams looked at in each frame; the others take turns.
+        streams_per_frame: most 2D streams looked at in each frame; the others take turns.
+        time_budget: time a frame may take before fewer streams are looked at, seconds; 0 for as
+            long as it takes. The inference node sets it from the rate of the reference camera.
         use_depth: whether depth images are used.
         threads: cores for the networks.
         presence: least probability of the landmark network for a hand to count.
@@ -79,6 +81,7 @@ class LandmarksConfig:
     max_hands: int = 2
     streams: tuple[str, ...] = ()
     streams_per_frame: int = 2
+    time_budget: float = 0.0
     use_depth: bool = True
     threads: int = 2
     presence: float = 0.5

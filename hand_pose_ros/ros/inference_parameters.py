@@ -13,6 +13,8 @@ from hand_pose_ros.skeleton import SIDES, Side
 
 # Estimators without a choice of device: their networks run in LiteRT.
 _CPU_ONLY = ('landmarks',)
+# Share of the time between two images that an estimator on the CPU may take.
+_SHARE = 0.8
 
 PARAMETERS = (
     NodeParameter(
@@ -104,7 +106,9 @@ def make_estimator(rig: RigDescription, name: str, device: str) -> Estimator:
             "PyTorch and the driver, or use 'auto'"
         )
     options: dict[str, Any] = dict(rig.estimator_options) if chosen == rig.estimator else {}
-    if chosen not in _CPU_ONLY:
+    if chosen in _CPU_ONLY:
+        options.setdefault('time_budget', _SHARE / rig.cameras[rig.reference].rate)
+    else:
         options['device'] = device
     return registry.create(chosen, options, rig)
 
