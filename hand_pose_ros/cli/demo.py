@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not summary.both.found:
         raise CommandError(
             f'no hand was found in {summary.sets} sets of images (bag: {files.bag}): '
-            'run `hand-pose models check`.'
+            'see what the nodes said above, and run `hand-pose models check`.'
         )
     facts = _facts(rig, files, arguments)
     _print_table(summary)
