@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.association import expected_places, keep_plausible, overlaps
+from hand_pose_ros.estimators.blob_fallback import BlobFallback, palm_middle
 from hand_pose_ros.estimators.flat_tracking import FlatTracker
 from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
@@ -18,7 +19,7 @@ from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
 from hand_pose_ros.estimators.observations import Look, Observer
 from hand_pose_ros.estimators.regions import Region
-from hand_pose_ros.estimators.results import ResultMaker
+from hand_pose_ros.estimators.results import Draft, ResultMaker
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stream_schedule import StreamSchedule
 from hand_pose_ros.estimators.tracking import Track, Tracker
@@ -75,6 +76,7 @@ class LandmarkEstimator:
         self._flat = FlatTracker(networks, self._modalities, self.config)
         self._results = ResultMaker(data, self._lift.model, self.config)
         self._tracker = Tracker(self.config, self._lift.model.shapes, self._lift.freedom)
+        self._blobs = BlobFallback(self._lift.model, self.config, self._tracker.new_number)
         order = self.config.streams or sorted(
             (name for name, modality in self._modalities.items() if modality in _PREFERRED),
             key=lambda name: _PREFERRED.index(self._modalities[name]),
@@ -91,6 +93,7 @@ class LandmarkEstimator:
         self._tracker.reset()
         self._flat.reset()
         self._schedule.reset()
+        self._blobs.reset()
         self._stamp = self._palm_stamp = None
 
     def estimate(self, frame: RigFrame) -> list[HandPose]:
@@ -112,9 +115,26 @@ class LandmarkEstimator:
         if evidence:
             with self._timed('fit'):
                 fit = self._lift.fit([hand for _, hand in evidence], flat, depth)
-        poses = self._report(frame, evidence, fit, depth)
+        drafts = self._report(frame.stamp, evidence, fit, flat, depth)
+        if self.config.blobs and len(self._tracker.tracks) < self.config.max_hands:
+            with self._timed('detect_2d'):
+                drafts += self._unrecognised(frame.stamp, flat, depth)
+        with self._timed('mesh'):
+            poses = self._results.finish(drafts)
         self._schedule.spent(sum(self.timings.values()))
         return poses
+
+    def _unrecognised(self, stamp: int, views: dict[str, View], depth: View | None) -> list[Draft]:
+        """Return the places of hands that the networks do not see."""
+        names = (name for name in views if self._modalities[name] == 'thermal')
+        thermal = next((views[name] for name in names), None)
+        tracks = self._tracker.tracks
+        palms = [
+            palm_middle(self._lift.model.landmarks(track.state, np.array([track.side]))[0])
+            for track in tracks
+        ]
+        found = self._blobs.update(stamp, thermal, depth, palms, {track.side for track in tracks})
+        return [Draft(pose=pose, side=place.side, state=state) for place, state, pose in found]
 
     def _look(
         self, stamp: int, views: dict[str, View], depth: View | None
@@ -225,7 +245,9 @@ class LandmarkEstimator:
             state, _ = self._lift.start(
                 side, view, hand, depth, shape, precision / self.config.tracking.shape_trust
             )
-        return self._tracker.begin(side, votes, state, stamp)
+        palm = palm_middle(self._lift.model.landmarks(state, np.array([side]))[0])
+        number = self._blobs.take_number(palm)
+        return self._tracker.begin(side, votes, state, stamp, number)
 
     def _restart(
         self, track: Track, landmarks: dict[str, HandLandmarks], views: dict[str, View],
@@ -274,11 +296,10 @@ class LandmarkEstimator:
         )
 
     def _report(
-        self, frame: RigFrame, evidence: list[tuple[Track, HandEvidence]], fit: Fit | None,
-        depth: View | None,
-    ) -> list[HandPose]:  # fmt: skip
+        self, stamp: int, evidence: list[tuple[Track, HandEvidence]], fit: Fit | None,
+        views: dict[str, View], depth: View | None,
+    ) -> list[Draft]:  # fmt: skip
         """Bring the tracks up to date and make the results."""
-        stamp = frame.stamp
         rows: dict[int, int] = {}
         with self._timed('track'):
             for row, (track, hand) in enumerate(evidence):
@@ -290,14 +311,15 @@ class LandmarkEstimator:
                 found = rows.get(track.number)
                 if found is not None and fit is not None:
                     landmarks = evidence[found][1].landmarks
-                    poses.append(self._results.tracked(track, fit, found, landmarks, depth, stamp))
+                    poses.append(
+                        self._results.tracked(track, fit, found, landmarks, views, depth, stamp)
+                    )
                 elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
                     self._tracker.end(track)
                     poses.append(self._results.lost(track, stamp))
                 else:
                     poses.append(self._results.predicted(track, stamp))
-        with self._timed('mesh'):
-            return self._results.finish(poses)
+        return poses
 
     def _accept(self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int) -> None:
         track.update(fit, row, stamp)

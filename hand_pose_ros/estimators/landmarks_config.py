@@ -60,6 +60,7 @@ class LandmarksConfig:
         streams_per_frame: most 2D streams looked at in each frame; the others take turns.
         time_budget: time a frame may take before fewer streams are looked at, seconds; 0 for as
             long as it takes. The inference node sets it from the rate of the reference camera.
+        blobs: whether hand-like warm or near blobs are reported where no hand is recognised.
         use_depth: whether depth images are used.
         threads: cores for the networks.
         presence: least probability of the landmark network for a hand to count.
@@ -82,6 +83,7 @@ class LandmarksConfig:
     streams: tuple[str, ...] = ()
     streams_per_frame: int = 2
     time_budget: float = 0.0
+    blobs: bool = True
     use_depth: bool = True
     threads: int = 2
     presence: float = 0.5

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hand_pose_ros.estimators.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.metric_lift import inside
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.tracking import Track
 from hand_pose_ros.hand_model.fitting import Fit, rotation_vectors
@@ -44,7 +45,7 @@ class ResultMaker:
 
     def tracked(
         self, track: Track, fit: Fit, row: int, landmarks: dict[str, HandLandmarks],
-        depth: View | None, stamp: int,
+        views: dict[str, View], depth: View | None, stamp: int,
     ) -> Draft:  # fmt: skip
         """Return a hand that was seen in this frame."""
         covariance = fit.joint_covariance[row] * self._config.inflation**2
@@ -54,7 +55,7 @@ class ResultMaker:
         sources = list(landmarks)
         if depth is not None and fit.depth_points[row] > 0:
             sources.append(depth.name)
-        belief = _belief(fit, row, landmarks)
+        belief = _belief(fit, row, landmarks) * _in_view(landmarks, views)
         score = track.presence * belief if landmarks else _HELD_SCORE * float(fit.depth_share[row])
         pose = HandPose(
             side=SIDES[track.side],
@@ -136,6 +137,12 @@ def _belief(fit: Fit, row: int, landmarks: dict[str, HandLandmarks]) -> float:
         return 0.0
     mean = fit.point_weights[:, row].sum() / (JOINT_COUNT * len(landmarks))
     return float(np.clip(mean / 0.6, 0.0, 1.0))
+
+
+def _in_view(landmarks: dict[str, HandLandmarks], views: dict[str, View]) -> float:
+    """Return the share of the landmarks inside the image that shows most of them."""
+    shares = (inside(hand, views[name].camera).mean() for name, hand in landmarks.items())
+    return float(max(shares, default=0.0))
 
 
 def _confidence(covariance: Array, score: float) -> Array:

@@ -20,6 +20,7 @@ class StreamSchedule:
         self._preferred = list(preferred)
         self._most = max(1, per_frame)
         self._budget = budget
+        self._per_frame = self._most
         self.reset()
 
     def choose(self, present: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -150,11 +150,18 @@ class Tracker:
         unknown = np.zeros(self._shapes), np.eye(self._shapes)
         return self._shape.get(side) or other or unknown
 
-    def begin(self, side: int, votes: float, state: HandState, stamp: int) -> Track:
-        """Start a track."""
+    def new_number(self) -> int:
+        """Return an identity that nobody has had."""
+        number, self._next = self._next, self._next + 1
+        return number
+
+    def begin(
+        self, side: int, votes: float, state: HandState, stamp: int, number: int | None = None
+    ) -> Track:
+        """Start a track, with a new identity unless one is given."""
         _, precision = self.shape(side)
         track = Track(
-            number=self._next,
+            number=self.new_number() if number is None else number,
             side=side,
             votes=votes,
             state=state,
@@ -165,7 +172,6 @@ class Tracker:
             shape_precision=precision,
             config=self._config,
         )
-        self._next += 1
         self.tracks.append(track)
         return track
 
@@ -205,11 +211,6 @@ class Tracker:
             if right.votes - left.votes < -_SWITCH_MARGIN:
                 return [left, right]
         return []
-
-
-def palm_center(state: HandState) -> Array:
-    """Return a point (B, 3) that stands for where a hand is: its wrist."""
-    return state.wrist
 
 
 def _difference(state: HandState, before: HandState) -> Array:
