@@ -1,7 +1,7 @@
 """Blob fallback: keeps the place of hands that no network recognises, by warmth or depth alone."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,11 @@ Array = NDArray[np.float64]
 _PALM_RADIUS = 0.04  # metres
 _BEHIND = 0.012  # metres from the palm's surface to its middle
 _SAME_PLACE = 0.12  # metres
-_PERSISTENCE = 3  # searches in which a blob must be seen before it is reported
+# Searches in which a blob must be seen before it is reported, where a network could have seen it.
+_PERSISTENCE = 3
+_NEAR = 2.0  # palm radii from where a hand was lost
+_SIZES = (0.75, 1.33)  # of its palm then
+_REMEMBERED = 3.0  # seconds
 # Standard deviations in metres: across the view, and along it with and without depth.
 _ACROSS, _ALONG_DEPTH, _ALONG = 0.05, 0.05, 0.15
 # A hand before a head rig, as a right model hand's axes in the camera: fingers (-x) up and away,
@@ -28,18 +32,18 @@ _HIGHEST_SCORE = 0.3
 
 
 @dataclass
-class _Place:
+class Place:
     """Where a blob is followed."""
 
     number: int
     side: int
-    center: Array
-    along: float
-    stream: str
-    pixel: Array
-    score: float
-    stamp: int
-    sightings: int = 1
+    center: Array = field(default_factory=lambda: np.zeros(3))
+    along: float = 0.0
+    stream: str = ''
+    score: float = 0.0
+    stamp: int = -1
+    sightings: int = 0
+    shown: bool = False
 
 
 class BlobFallback:
@@ -60,79 +64,83 @@ class BlobFallback:
 
     def reset(self) -> None:
         """Forget all blobs."""
-        self._places: list[_Place] = []
+        self._places: list[Place] = []
+        self._gone: list[tuple[Array, int]] = []
         self._stamp: int | None = None
+
+    def remember(self, palm: Array, stamp: int) -> None:
+        """Note where a hand was lost: only there does warmth alone speak for a hand."""
+        self._gone.append((palm, stamp))
 
     def take_number(self, palm: Array) -> int | None:
         """Return the identity of a reported blob at a palm (3,), which is now a known hand."""
         for place in self._places:
-            near = float(np.linalg.norm(place.center - palm)) < _SAME_PLACE
-            if near and place.sightings >= _PERSISTENCE:
+            if place.shown and float(np.linalg.norm(place.center - palm)) < _SAME_PLACE:
                 self._places.remove(place)
                 return place.number
         return None
 
     def update(
-        self, stamp: int, thermal: View | None, depth: View | None, palms: list[Array],
-        sides: set[int],
-    ) -> list[tuple[_Place, HandState, HandPose]]:  # fmt: skip
+        self, stamp: int, views: list[View], palms: list[Array], sides: set[int], alone: bool
+    ) -> list[tuple[Place, HandState, HandPose]]:
         """Return the blobs that are probably hands.
 
         Args:
             stamp: of the frame.
-            thermal: thermal stream, or None.
-            depth: depth stream, or None.
+            views: the thermal and depth streams there are.
             palms: (3,) of the hands that are tracked.
             sides: their sides.
+            alone: whether there is no image that a network could see hands in.
         """
         room = self._config.max_hands - len(palms)
         taken = sides if self._config.tracking.one_per_side else set()
+        self._gone = [gone for gone in self._gone if (stamp - gone[1]) * 1e-9 < _REMEMBERED]
         self._places = [
             place
             for place in self._places
             if place.side not in taken and _free(place.center, palms)
         ]
-        if room <= 0:
-            self._places = []
-        elif self._is_due(stamp):
+        if room > 0 and self._is_due(stamp):
             self._stamp = stamp
-            self._search(stamp, thermal, depth, palms, taken)
+            self._search(stamp, views, palms, taken)
         limit = self._config.tracking.prediction + self._config.palm_interval
         self._places = [place for place in self._places if (stamp - place.stamp) * 1e-9 <= limit]
-        shown = [place for place in self._places if place.sightings >= _PERSISTENCE][:room]
+        for place in self._places:
+            place.shown = place.shown or alone or place.sightings >= _PERSISTENCE
+        shown = [place for place in self._places if place.shown][: max(room, 0)]
         return [(place, *self._pose(place)) for place in shown]
 
     def _is_due(self, stamp: int) -> bool:
         return self._stamp is None or stamp - self._stamp >= self._config.palm_interval * 1e9
 
-    def _search(
-        self, stamp: int, thermal: View | None, depth: View | None, palms: list[Array],
-        taken: set[int],
-    ) -> None:  # fmt: skip
-        view = depth or thermal
-        if view is None:
-            return
-        find = depth_blobs if depth is not None else thermal_blobs
-        for blob in find(view.stream, self._config.max_hands):
+    def _search(self, stamp: int, views: list[View], palms: list[Array], taken: set[int]) -> None:
+        for view, blob in self._found(views):
             center = _center(view, blob)
             if not _free(center, palms):
                 continue
-            along = _ALONG if blob.depth is None else _ALONG_DEPTH
-            known = [p for p in self._places if np.linalg.norm(p.center - center) < _SAME_PLACE]
-            if known:
-                place = known[0]
-                place.center, place.along, place.stamp = center, along, stamp
-                place.stream, place.pixel, place.score = view.name, blob.center, blob.score
+            place = next((p for p in self._places if not _free(center, [p.center])), None)
+            if place is None:
+                side = self._side(view, blob, taken)
+                if side is None:
+                    continue
+                place = Place(number=self._number(), side=side)
+                self._places.append(place)
+            if place.stamp != stamp:
                 place.sightings += 1
-                continue
-            side = self._side(view, blob, taken)
-            if side is not None:
-                self._places.append(
-                    _Place(
-                        number=self._number(), side=side, center=center, along=along,
-                        stream=view.name, pixel=blob.center, score=blob.score, stamp=stamp,
-                    )
-                )  # fmt: skip
+            place.center, place.stamp, place.stream = center, stamp, view.name
+            place.along = _ALONG if blob.depth is None else _ALONG_DEPTH
+            place.score = blob.score
+
+    def _found(self, views: list[View]) -> Iterator[tuple[View, Blob]]:
+        """Yield blobs of depth images, and warm ones where a hand was lost."""
+        for view in views:
+            if view.stream.image.dtype.kind == 'f':
+                for blob in depth_blobs(view.stream, self._config.max_hands):
+                    yield view, blob
+            else:
+                for blob in thermal_blobs(view.stream, self._config.max_hands):
+                    if any(_fits(view, blob, palm) for palm, _ in self._gone):
+                        yield view, blob
 
     def _side(self, view: View, blob: Blob, taken: set[int]) -> int | None:
         wanted = int(blob.center[0] > view.camera.intrinsics[0, 2])
@@ -146,7 +154,7 @@ class BlobFallback:
                 return None
         return wanted
 
-    def _pose(self, place: _Place) -> tuple[HandState, HandPose]:
+    def _pose(self, place: Place) -> tuple[HandState, HandPose]:
         relaxed = self._model.state(1)
         axes = np.column_stack([-_FINGERS, _BACK, np.cross(-_FINGERS, _BACK)])
         if not place.side:
@@ -189,6 +197,19 @@ def _center(view: View, blob: Blob) -> Array:
     focal = view.camera.intrinsics[0, 0]
     along = focal * _PALM_RADIUS / blob.radius if blob.depth is None else blob.depth + _BEHIND
     return view.unproject(blob.center[None], np.array([along]))[0]
+
+
+def _fits(view: View, blob: Blob, palm: Array) -> bool:
+    """Say whether a warm blob is where a palm (3,) was lost, and of its size."""
+    away = float(np.linalg.norm(view.project(palm[None])[0] - blob.center))
+    size = np.linalg.norm(_center(view, blob) - _origin(view)) / np.linalg.norm(
+        palm - _origin(view)
+    )
+    return away < _NEAR * blob.radius and bool(_SIZES[0] < size < _SIZES[1])
+
+
+def _origin(view: View) -> Array:
+    return -view.rotation.T @ view.translation
 
 
 def _free(center: Array, palms: list[Array]) -> bool:

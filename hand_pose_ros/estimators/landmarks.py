@@ -18,7 +18,7 @@ from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, landmarks
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
 from hand_pose_ros.estimators.observations import Look, Observer
-from hand_pose_ros.estimators.regions import Region
+from hand_pose_ros.estimators.regions import Region, distinct
 from hand_pose_ros.estimators.results import Draft, ResultMaker
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stream_schedule import StreamSchedule
@@ -126,15 +126,20 @@ class LandmarkEstimator:
 
     def _unrecognised(self, stamp: int, views: dict[str, View], depth: View | None) -> list[Draft]:
         """Return the places of hands that the networks do not see."""
-        names = (name for name in views if self._modalities[name] == 'thermal')
-        thermal = next((views[name] for name in names), None)
+        warm_or_near = [view for name, view in views.items() if self._is(name, 'thermal')]
+        if depth is not None:
+            warm_or_near.insert(0, depth)
         tracks = self._tracker.tracks
-        palms = [
-            palm_middle(self._lift.model.landmarks(track.state, np.array([track.side]))[0])
-            for track in tracks
-        ]
-        found = self._blobs.update(stamp, thermal, depth, palms, {track.side for track in tracks})
+        palms = [self._palm(track) for track in tracks]
+        sides = {track.side for track in tracks}
+        found = self._blobs.update(stamp, warm_or_near, palms, sides, alone=not views)
         return [Draft(pose=pose, side=place.side, state=state) for place, state, pose in found]
+
+    def _palm(self, track: Track) -> Array:
+        return palm_middle(self._lift.model.landmarks(track.state, np.array([track.side]))[0])
+
+    def _is(self, name: str, modality: Modality) -> bool:
+        return self._modalities.get(name) == modality
 
     def _look(
         self, stamp: int, views: dict[str, View], depth: View | None
@@ -203,7 +208,8 @@ class LandmarkEstimator:
         with self._timed('detect_2d'):
             palms = self._observer.palms(stream, self.config.palm_score)
             fresh = [region for region in palms if not overlaps(region, known, _PALM_OVERLAP)]
-            looks = [Look(stream=stream, region=region) for region in fresh[:room]]
+            fresh = distinct(fresh, _PALM_OVERLAP)[: room + 1]
+            looks = [Look(stream=stream, region=region) for region in fresh]
             found = self._observer.inspect(looks)
         # The hand whose side is clearest chooses first.
         found = sorted(found, key=lambda hand: -abs(hand.right_probability - 0.5))
@@ -316,6 +322,7 @@ class LandmarkEstimator:
                     )
                 elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
                     self._tracker.end(track)
+                    self._blobs.remember(self._palm(track), stamp)
                     poses.append(self._results.lost(track, stamp))
                 else:
                     poses.append(self._results.predicted(track, stamp))
@@ -353,7 +360,7 @@ class LandmarkEstimator:
         if not self.config.use_depth:
             return None
         for name, view in views.items():
-            if self._modalities.get(name) == 'depth' and np.isfinite(view.stream.image).any():
+            if self._is(name, 'depth') and np.isfinite(view.stream.image).any():
                 return view
         return None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.estimators.blobs import thermal_blobs
 from hand_pose_ros.estimators.crops import Stretch, cut, stretch_of
 from hand_pose_ros.estimators.handedness import SideBias, without_lean
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks, hand_landmarks
@@ -78,11 +79,17 @@ class Observer:
         return _landmarks(outputs, places, sides)
 
     def palms(self, stream: str, least_score: float) -> list[Region]:
-        """Return the regions of the palms in a whole image, best first."""
+        """Return the regions of the palms in a whole image, best first, then of warm blobs.
+
+        Warmth shows hands that the detector, trained on colour, does not see.
+        """
         window = whole_image(self._streams[stream].image)
         output = self._networks.palms(self._crop(stream, window, PALM_INPUT))
         found = palms_in_image(*output, window, least_score)
-        return [palm.region for palm in sorted(found, key=lambda palm: -palm.score)]
+        regions = [palm.region for palm in sorted(found, key=lambda palm: -palm.score)]
+        if self._modalities[stream] == 'thermal':
+            regions += [blob.region for blob in thermal_blobs(self._streams[stream])]
+        return regions
 
     def _crop(self, stream: str, region: Region, size: int) -> NDArray[np.float32]:
         image = self._streams[stream]
