@@ -15,6 +15,7 @@ LANDMARKS = slice(JOINT_COUNT, 2 * JOINT_COUNT)
 SURFACE = slice(2 * JOINT_COUNT, None)
 
 _NEAREST = 0.05  # metres; nothing nearer is projected
+_OUTSIDE = 3.0  # on the plane z = 1: in no camera's view
 _LEAST_FACING = 0.3  # cosine; a depth camera sees steeper surfaces badly
 
 
@@ -218,7 +219,8 @@ def depth_term(
 
 def sample(depth: DepthMeasurement, plane: Array) -> Array:
     """Return the depth (N,) in metres at points (N, 2) of the plane z = 1; NaN outside."""
-    pixels = depth.camera.distort(np.clip(plane, -3.0, 3.0))
+    plane = np.nan_to_num(plane, nan=_OUTSIDE)
+    pixels = depth.camera.distort(np.clip(plane, -_OUTSIDE, _OUTSIDE))
     columns, rows = np.rint(pixels).astype(np.int64).T
     height, width = depth.image.shape
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)

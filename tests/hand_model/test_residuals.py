@@ -1,0 +1,185 @@
+"""Residuals of the fit: their gradients, robustness and what they do without data."""
+
+import numpy as np
+import pytest
+
+from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
+from hand_pose_ros.hand_model.model_files import load_hand_model
+from hand_pose_ros.hand_model.residuals import (
+    LANDMARKS,
+    DepthMeasurement,
+    Noise,
+    PointMeasurements,
+    depth_term,
+    facing_points,
+    hint_term,
+    point_term,
+    robust,
+    sample,
+)
+
+MODEL = FittingModel(load_hand_model('right'), surface=60)
+SIDES = np.array([0, 1])
+STILL = np.zeros((2, 3, 21))
+CAMERA = Camera(
+    width=320, height=240,
+    intrinsics=np.array([[230.0, 0, 160], [0, 230.0, 120], [0, 0, 1]]), distortion=np.zeros(0),
+)  # fmt: skip
+
+
+def state() -> HandState:
+    relaxed = MODEL.state(2)
+    wrist = np.array([[-0.05, 0.02, 0.5], [0.06, 0.01, 0.45]])
+    return HandState(
+        rotation=relaxed.rotation, wrist=wrist, angles=relaxed.angles, shape=relaxed.shape
+    )
+
+
+def measured(sigma: float = 0.01, noise: float = 0.004) -> PointMeasurements:
+    generator = np.random.default_rng(0)
+    rotation = np.tile(np.eye(3), (2, 1, 1))
+    translation = np.array([[0.0, 0.0, 0.0], [0.05, 0.0, 0.01]])
+    points = MODEL.pose(state(), SIDES).points[..., LANDMARKS]
+    seen = rotation[:, None] @ points + translation[:, None, :, None]
+    plane = (seen[:, :, :2] / seen[:, :, 2:]).transpose(0, 1, 3, 2)
+    plane = plane + generator.normal(0, noise, plane.shape)
+    return PointMeasurements(
+        rotation=rotation,
+        translation=translation,
+        points=plane,
+        sigma=np.full(plane.shape[:3], sigma),
+        lag=np.zeros(2),
+        relative_depth=generator.normal(0, 0.05, plane.shape[:3]),
+        hint_sigma=np.full((2, 2), 0.05),
+    )
+
+
+def wall(distance: float, lag: float = 0.0) -> DepthMeasurement:
+    return DepthMeasurement(
+        image=np.full((240, 320), distance, np.float32), camera=CAMERA,
+        rotation=np.eye(3), translation=np.zeros(3), lag=lag,
+    )  # fmt: skip
+
+
+def numeric_gradient(cost, size: int) -> np.ndarray:
+    gradient = np.zeros((2, size))
+    for parameter in range(size):
+        step = np.zeros((2, size))
+        step[:, parameter] = 1e-6
+        gradient[:, parameter] = (cost(step) - cost(-step)) / 2e-6
+    return gradient
+
+
+def size_of() -> int:
+    return 6 + len(MODEL.degrees) + MODEL.shapes
+
+
+def test_the_point_gradient_is_that_of_its_cost():
+    data, noise = measured(), Noise(point_reach=1e3)
+
+    def cost(step):
+        return point_term(MODEL.pose(state().moved(step), SIDES, shape=True), data, STILL, noise)[
+            0
+        ].cost
+
+    term, _ = point_term(MODEL.pose(state(), SIDES, shape=True), data, STILL, noise)
+    np.testing.assert_allclose(
+        term.gradient, numeric_gradient(cost, size_of()), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_the_robust_point_gradient_points_down_as_well():
+    data, noise = measured(noise=0.02), Noise()
+
+    def cost(step):
+        return point_term(MODEL.pose(state().moved(step), SIDES, shape=True), data, STILL, noise)[
+            0
+        ].cost
+
+    term, weights = point_term(MODEL.pose(state(), SIDES, shape=True), data, STILL, noise)
+    np.testing.assert_allclose(
+        term.gradient, numeric_gradient(cost, size_of()), rtol=1e-3, atol=1e-3
+    )
+    assert weights.shape == (2, 2, 21)
+    assert weights.min() >= 0 and weights.max() <= 1
+
+
+def test_points_that_were_not_measured_say_nothing():
+    data = measured(sigma=np.inf)
+    term, _ = point_term(MODEL.pose(state(), SIDES, shape=True), data, STILL, Noise())
+    assert np.all(term.cost == 0) and np.all(term.gradient == 0) and np.all(term.hessian == 0)
+
+
+def test_speed_bridges_the_lag():
+    data = measured(noise=0.0)
+    speed = np.tile(np.array([0.5, 0.0, 0.0])[:, None], (2, 1, 21))
+    late = PointMeasurements(
+        rotation=data.rotation, translation=data.translation, points=data.points,
+        sigma=data.sigma, lag=np.array([0.02, 0.02]), relative_depth=data.relative_depth,
+        hint_sigma=data.hint_sigma,
+    )  # fmt: skip
+    back = np.zeros((2, size_of()))
+    back[:, 3] = -0.01
+    before = MODEL.pose(state().moved(back), SIDES, shape=True)
+    assert point_term(before, late, speed, Noise())[0].cost == pytest.approx(0.0, abs=1e-9)
+    assert np.all(point_term(before, late, STILL, Noise())[0].cost > 1.0)
+
+
+def test_hints_have_no_scale():
+    """Hand and camera distance grown together leave the hint's cost as it is."""
+    data, noise = measured(), Noise()
+    posed = MODEL.pose(state(), SIDES, shape=True)
+    cost = hint_term(posed, data, STILL, noise).cost
+    larger = MODEL.pose(state(), SIDES, shape=True)
+    object.__setattr__(larger, 'points', posed.points * 1.7)
+    shifted = PointMeasurements(
+        rotation=data.rotation, translation=data.translation * 1.7, points=data.points,
+        sigma=data.sigma, lag=data.lag, relative_depth=data.relative_depth,
+        hint_sigma=data.hint_sigma,
+    )  # fmt: skip
+    np.testing.assert_allclose(hint_term(larger, shifted, STILL, noise).cost, cost, rtol=1e-9)
+
+
+def test_depth_pulls_the_hand_towards_the_surface():
+    posed = MODEL.pose(state(), SIDES, shape=True)
+    speed = np.zeros((2, 3, 60))
+    near = float(posed.points[0, 2, 42:].min())
+    depth = wall(near - 0.01)
+    term, weights = depth_term(posed, depth, speed, facing_points(posed, depth), Noise())
+    assert term.gradient[0, 5] > 0  # the cost falls towards the camera
+    assert weights.shape == (2, 60)
+
+
+def test_depth_far_away_is_somebody_else():
+    posed = MODEL.pose(state(), SIDES, shape=True)
+    depth = wall(1.5)
+    facing = facing_points(posed, depth)
+    assert facing.sum() > 10
+    _, weights = depth_term(posed, depth, np.zeros((2, 3, 60)), facing, Noise())
+    assert weights.max() < 0.01
+
+
+@pytest.mark.parametrize('value', [np.nan, 0.5])
+def test_losing_depth_is_never_cheaper_than_meeting_it(value):
+    posed = MODEL.pose(state(), SIDES, shape=True)
+    depth = wall(float('nan'))
+    facing = facing_points(posed, depth)
+    speed = np.zeros((2, 3, 60))
+    nothing, weights = depth_term(posed, depth, speed, facing, Noise())
+    something, _ = depth_term(posed, wall(value), speed, facing, Noise())
+    assert np.all(nothing.cost >= something.cost - 1e-9)
+    assert np.all(weights == 0) and np.all(nothing.gradient == 0)
+
+
+def test_samples_outside_the_image_are_nan():
+    values = sample(wall(0.6), np.array([[0.0, 0.0], [2.0, 0.0], [0.0, -2.5], [np.nan, 0.0]]))
+    assert values[0] == pytest.approx(0.6)
+    assert np.isnan(values[1:]).all()
+
+
+def test_robust_costs_are_bounded():
+    cost, weight = robust(np.array([0.0, 1.0, 1e9]), 3.0)
+    assert cost[0] == 0 and weight[0] == 1
+    assert 0.85 < cost[1] < 1.0
+    assert cost[2] == pytest.approx(9.0) and weight[2] < 1e-9
