@@ -125,7 +125,9 @@ class Measurement:
             'streams': streams,
             'lost_in_transport': sum(stream['lost'] for stream in streams.values()),
             'poses_per_second': len(results) / seconds,
-            'two_hands_share': float(np.mean([hands == 2 for _, _, hands, _ in results] or [False])),
+            'two_hands_share': float(
+                np.mean([hands == 2 for _, _, hands, _ in results] or [False])
+            ),
             'latency_p50_ms': float(np.percentile(latency, 50)) if results else None,
             'latency_p99_ms': float(np.percentile(latency, 99)) if results else None,
             'stage_p50_ms': stages,

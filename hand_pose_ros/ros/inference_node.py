@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from geometry_msgs.msg import TransformStamped
 from message_filters import SimpleFilter, Subscriber
 from numpy.typing import NDArray
 from rclpy._rclpy_pybind11 import RCLError
@@ -91,9 +92,9 @@ class InferenceNode(ManagedNode):
         )
         self.health = InferenceHealth(self._rig, self._config)
         self._results = ResultPublisher(self, self._rig, mesh_faces(self._estimator))
-        broadcaster = StaticTransformBroadcaster(self)
-        self._static = broadcaster.pub_tf
-        self._send_static = broadcaster.sendTransform
+        self._broadcaster = StaticTransformBroadcaster(self)
+        self._static = self._broadcaster.pub_tf
+        self._static_transforms: dict[str, TransformStamped] = {}
         self._publish_extrinsics(str(value_of(self, 'publish_extrinsics')))
         self._diagnostics = Diagnostics(self, self._rig.name, self._statuses)
 
@@ -284,7 +285,12 @@ class InferenceNode(ManagedNode):
         chosen = [c for c in chosen if not c.extrinsics_from_tf]
         if which != 'none' and chosen:
             now = self.get_clock().now().nanoseconds
-            self._send_static([camera_transform(c, self._rig.rig_frame, now) for c in chosen])
+            self._send_static(camera_transform(c, self._rig.rig_frame, now) for c in chosen)
+
+    def _send_static(self, transforms: Iterable[TransformStamped]) -> None:
+        # All that were ever sent, since some broadcasters latch their last message only.
+        self._static_transforms.update((t.child_frame_id, t) for t in transforms)
+        self._broadcaster.sendTransform(list(self._static_transforms.values()))
 
     def _look_up(self, name: str, frame_id: str) -> NDArray:
         """Return ``T_rig_cam`` from /tf_static and make sure that our own frame is there too."""
@@ -300,7 +306,8 @@ class InferenceNode(ManagedNode):
         transform = matrix(found.transform)
         camera = replace(self._rig.cameras[name], T_rig_cam=transform)
         if camera.frame_id != frame_id:
-            self._send_static(camera_transform(camera, rig_name, nanoseconds(found.header.stamp)))
+            stamp = nanoseconds(found.header.stamp)
+            self._send_static([camera_transform(camera, rig_name, stamp)])
         return transform
 
     def _statuses(self) -> Iterable[Status]:

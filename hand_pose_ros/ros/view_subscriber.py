@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from hand_pose_ros.msg import HandPose3DArray, HandTopology
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import Image
+
+from hand_pose_ros.msg import HandPose3DArray, HandTopology
 
 _LATCHED = QoSProfile(
     depth=1,
