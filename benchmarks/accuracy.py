@@ -63,12 +63,10 @@ class Comparison:
             if not set(true.sources) & set(streams):
                 continue
             found = next((pose for pose in poses if _is(pose, true)), None)
-            missing = np.full((21, 3), np.nan)
-            self.truth.append(true.joints)
-            self.predicted.append(missing if found is None else found.joints)
-            self.raw.append(missing if found is None else found.joints_raw)
-            covariance = np.full((21, 3, 3), np.nan)
-            self.covariance.append(covariance if found is None else found.covariance)
+            self.truth.append(_array(true.joints, 21, 3))
+            self.predicted.append(_array(found and found.joints, 21, 3))
+            self.raw.append(_array(found and found.joints_raw, 21, 3))
+            self.covariance.append(_array(found and found.covariance, 21, 3, 3))
 
     def figures(self) -> dict[str, float]:
         """Return the figures, in millimetres and shares."""
@@ -206,6 +204,10 @@ def main(arguments: list[str] | None = None) -> int:
         }
         options.json.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
     return 0 if all(held.values()) else 1
+
+
+def _array(values: np.ndarray | None, *shape: int) -> np.ndarray:
+    return np.full(shape, np.nan) if values is None else values
 
 
 def _is(pose: HandPose, true: HandPose) -> bool:

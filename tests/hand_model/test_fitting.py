@@ -190,9 +190,7 @@ def test_depth_settles_the_distance_that_one_camera_leaves_open():
     assert np.all(np.abs(fit.state.wrist[:, 2] - 0.45) < 0.006)
     assert np.all(fit.depth_points >= 10) and np.all(fit.depth_share > 0.4)
     alone = problem(loose, mean=start, noise=Noise(), shape=4.0).fit(start, 10)
-    assert np.all(
-        fit.joint_covariance[:, 0, 2, 2] < 0.5 * alone.joint_covariance[:, 0, 2, 2]
-    )
+    assert np.all(fit.joint_covariance[:, 0, 2, 2] < 0.5 * alone.joint_covariance[:, 0, 2, 2])
 
 
 def test_without_any_image_the_prediction_stays():

@@ -19,7 +19,7 @@ def random_state(seed: int, count: int = 2) -> HandState:
     generator = np.random.default_rng(seed)
     return HandState(
         rotation=Rotation.random(count, rng=generator).as_matrix(),
-        wrist=generator.normal(0, 0.1, (count, 3)) + [0, 0, 0.5],
+        wrist=generator.normal((0, 0, 0.5), 0.1, (count, 3)),
         angles=generator.uniform(MODEL.lower, MODEL.upper, (count, len(MODEL.lower))),
         shape=generator.normal(0, 1, (count, MODEL.shapes)),
     )
@@ -52,9 +52,7 @@ def test_derivatives_are_those_of_finite_differences(seed):
         step[:, parameter] = 1e-6
         forward = MODEL.pose(state.moved(step), BOTH).points
         backward = MODEL.pose(state.moved(-step), BOTH).points
-        np.testing.assert_allclose(
-            jacobian[:, parameter], (forward - backward) / 2e-6, atol=1e-6
-        )
+        np.testing.assert_allclose(jacobian[:, parameter], (forward - backward) / 2e-6, atol=1e-6)
 
 
 def test_without_shape_the_derivative_is_the_same_but_shorter():
@@ -95,9 +93,7 @@ def test_landmark_offsets_turn_with_their_bones():
     away = np.linalg.norm(landmarks - joints, axis=2)
     np.testing.assert_allclose(away[:, 8], 0.01, atol=1e-9)
     np.testing.assert_allclose(np.delete(away, 8, axis=1), 0.0, atol=1e-12)
-    np.testing.assert_allclose(
-        landmarks, posed.points[..., 21:42].transpose(0, 2, 1), atol=1e-12
-    )
+    np.testing.assert_allclose(landmarks, posed.points[..., 21:42].transpose(0, 2, 1), atol=1e-12)
 
 
 def test_surface_normals_point_outwards():
