@@ -64,9 +64,9 @@ class Comparison:
                 continue
             found = next((pose for pose in poses if _is(pose, true)), None)
             self.truth.append(_array(true.joints, 21, 3))
-            self.predicted.append(_array(found and found.joints, 21, 3))
-            self.raw.append(_array(found and found.joints_raw, 21, 3))
-            self.covariance.append(_array(found and found.covariance, 21, 3, 3))
+            self.predicted.append(_array(found.joints if found else None, 21, 3))
+            self.raw.append(_array(found.joints_raw if found else None, 21, 3))
+            self.covariance.append(_array(found.covariance if found else None, 21, 3, 3))
 
     def figures(self) -> dict[str, float]:
         """Return the figures, in millimetres and shares."""
