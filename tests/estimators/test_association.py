@@ -1,0 +1,64 @@
+"""Association: landmarks go to the track that expected them, and to no other."""
+
+import numpy as np
+import pytest
+
+from hand_pose_ros.estimators.association import Place, keep_plausible, overlaps
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.regions import region_from_landmarks
+
+HAND = np.random.default_rng(0).uniform(-40, 40, (21, 2))
+HAND[0], HAND[9] = (0, 60), (0, -20)
+
+
+def points(x: float) -> np.ndarray:
+    return HAND + np.array([160 + x, 120])
+
+
+def place(x: float) -> Place:
+    return Place(points=points(x), region=region_from_landmarks(points(x)))
+
+
+def seen(x: float, presence: float = 0.9) -> HandLandmarks:
+    return HandLandmarks(
+        points=points(x), relative_depth=np.zeros(21), presence=presence, right_probability=0.5,
+        region=region_from_landmarks(points(x)), world=np.zeros((21, 3)),
+    )  # fmt: skip
+
+
+def kept(found, places):
+    wanted = [(row, 'rgb') for row in range(len(found))]
+    chosen = keep_plausible(wanted, found, [{'rgb': item} for item in places], 0.5)
+    return {row for (row, _), _ in chosen}
+
+
+def test_landmarks_where_they_were_expected_are_kept():
+    assert kept([seen(3), seen(97)], [place(0), place(100)]) == {0, 1}
+
+
+def test_landmarks_that_are_no_hand_are_not():
+    assert kept([seen(3, 0.4), seen(97)], [place(0), place(100)]) == {1}
+
+
+def test_landmarks_that_jumped_to_another_hand_are_not():
+    assert kept([seen(300), seen(100)], [place(0), place(100)]) == {1}
+
+
+@pytest.mark.parametrize('order', [(0, 1), (1, 0)])
+def test_two_tracks_that_see_one_hand_leave_it_to_the_nearer(order):
+    places = [place(0), place(30)]
+    found = [seen(27), seen(29)]
+    assert kept([found[i] for i in order], [places[i] for i in order]) == {order.index(1)}
+
+
+def test_the_same_place_in_two_streams_is_no_conflict():
+    places = [{'rgb': place(0)}, {'nir': place(0)}]
+    chosen = keep_plausible([(0, 'rgb'), (1, 'nir')], [seen(0), seen(0)], places, 0.5)
+    assert len(chosen) == 2
+
+
+def test_overlap_of_regions():
+    region = region_from_landmarks(points(0))
+    assert overlaps(region, [region_from_landmarks(points(5))], 0.5)
+    assert not overlaps(region, [region_from_landmarks(points(500))], 0.0)
+    assert not overlaps(region, [], 0.0)
