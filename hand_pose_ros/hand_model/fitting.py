@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 _JOINTS = slice(0, JOINT_COUNT)
 _AGREES = 0.25  # weight of a surface point that lies on the measured surface
+_HALF_TURN = 1e-3  # sine of an angle so near half a turn that its axis is unclear
 _LONGEST_STEP = 0.5  # rad or decimetres, a step is shortened to this
 
 
@@ -250,7 +251,15 @@ class _Bridge:
 
 def rotation_vectors(matrices: Array) -> Array:
     """Return rotation vectors (B, 3) of rotation matrices (B, 3, 3), rad."""
-    return Rotation.from_matrix(matrices).as_rotvec()
+    cross = matrices - matrices.transpose(0, 2, 1)
+    skew = np.stack([cross[:, 2, 1], cross[:, 0, 2], cross[:, 1, 0]], axis=1) / 2.0
+    sine = np.sqrt((skew**2).sum(axis=1))
+    cosine = (matrices[:, 0, 0] + matrices[:, 1, 1] + matrices[:, 2, 2] - 1.0) / 2.0
+    if np.any((sine < _HALF_TURN) & (cosine < 0)):
+        # Near half a turn the skew part vanishes; this is rare and may be slow.
+        return Rotation.from_matrix(matrices).as_rotvec()
+    angle = np.arctan2(sine, cosine)
+    return skew * np.where(sine > 1e-7, angle / np.maximum(sine, 1e-7), 1.0)[:, None]
 
 
 def _step(normal: Normal, damping: Array) -> Array:

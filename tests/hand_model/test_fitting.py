@@ -240,3 +240,13 @@ def test_each_image_counts_at_its_own_moment(lag):
     if lag:
         plain = problem(late, mean=truth).fit(truth, 10)
         assert errors(plain, truth).mean() > 0.015
+
+
+@pytest.mark.parametrize('angle', [0.0, 1e-9, 1e-4, 1.0, np.pi - 1e-2, np.pi - 1e-5, np.pi])
+def test_rotation_vectors_of_tiny_and_half_turns(angle):
+    axis = np.array([0.6, -0.64, 0.48])
+    axis = axis / np.linalg.norm(axis)
+    found = rotation_vectors(Rotation.from_rotvec(axis * angle).as_matrix()[None])[0]
+    back = Rotation.from_rotvec(found) * Rotation.from_rotvec(axis * angle).inv()
+    assert back.magnitude() < 1e-6
+    assert np.linalg.norm(found) == pytest.approx(angle, abs=1e-6)
