@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ class Graph:
         self.executor = SingleThreadedExecutor(context=context)
         self._cameras = SingleThreadedExecutor(context=context)
         self._camera_thread: threading.Thread | None = None
+        self._stopping = threading.Event()
         self.nodes: dict[str, Node] = {}
         self.children = ChildProcesses(get_logger('bringup').error)
 
@@ -107,7 +108,7 @@ class Graph:
         end = None if seconds is None else time.monotonic() + seconds
         next_check = time.monotonic()
         while end is None or time.monotonic() < end:
-            self._spin_once()
+            _spin_once(self.executor, 0.1)
             if time.monotonic() >= next_check:
                 next_check += _CHECK_PERIOD
                 self.children.check()
@@ -115,32 +116,32 @@ class Graph:
     def stop(self) -> None:
         """End all processes and destroy all nodes."""
         self.children.stop()
-        self._cameras.shutdown()
+        # An executor must not be shut down under a thread that spins it.
+        self._stopping.set()
         if self._camera_thread is not None:
+            self._cameras.wake()
             self._camera_thread.join()
+        self._cameras.shutdown()
         # Cameras first: nothing is published to what is already gone.
         for node in self.nodes.values():
             node.destroy_node()
         self.nodes.clear()
         self.executor.shutdown()
 
-    def _spin_once(self) -> None:
-        try:
-            self.executor.spin_once(timeout_sec=0.1)
-        except Exception:
-            # Whatever a callback was at when the program was interrupted fails in its own way.
-            if self.executor.context.ok():
-                raise
-            raise ExternalShutdownException from None
-
     def _spin_cameras(self) -> None:
-        try:
-            self._cameras.spin()
-        except ExternalShutdownException:
-            return
-        except Exception:
-            if self._cameras.context.ok():
-                raise
+        with suppress(ExternalShutdownException):
+            while not self._stopping.is_set():
+                _spin_once(self._cameras, 0.5)
+
+
+def _spin_once(executor: SingleThreadedExecutor, seconds: float) -> None:
+    try:
+        executor.spin_once(timeout_sec=seconds)
+    except Exception:
+        # Whatever a callback was at when the program was interrupted fails in its own way.
+        if executor.context.ok():
+            raise
+        raise ExternalShutdownException from None
 
 
 @contextmanager
