@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -312,10 +313,14 @@ class LandmarkEstimator:
                 if fit is not None and self._believable(hand, fit, row):
                     rows[track.number] = row
                     self._accept(track, hand, fit, row, stamp)
+            doubles = self._doubles(rows, fit)
             poses = []
             for track in list(self._tracker.tracks):
                 found = rows.get(track.number)
-                if found is not None and fit is not None:
+                if track.number in doubles:
+                    self._tracker.end(track)
+                    poses.append(self._results.lost(track, stamp))
+                elif found is not None and fit is not None:
                     landmarks = evidence[found][1].landmarks
                     poses.append(
                         self._results.tracked(track, fit, found, landmarks, views, depth, stamp)
@@ -327,6 +332,18 @@ class LandmarkEstimator:
                 else:
                     poses.append(self._results.predicted(track, stamp))
         return poses
+
+    def _doubles(self, rows: dict[int, int], fit: Fit | None) -> set[int]:
+        """Return the younger of any two tracks that lie on one hand."""
+        numbers = sorted(rows)
+        doubles: set[int] = set()
+        for older, younger in combinations(numbers, 2):
+            if fit is None or older in doubles:
+                continue
+            apart = fit.joints[rows[older]] - fit.joints[rows[younger]]
+            if np.linalg.norm(apart, axis=1).mean() < self.config.tracking.duplicate:
+                doubles.add(younger)
+        return doubles
 
     def _accept(self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int) -> None:
         track.update(fit, row, stamp)

@@ -17,7 +17,8 @@ class TrackingConfig:
         prediction: how long an unseen hand is predicted before it is lost, seconds.
         blob_time: how long a hand is held by its warmth or depth alone, seconds.
         gap: a pause between frames that forgets all tracks, seconds.
-        duplicate: two hands whose palms are nearer than this and that look alike are one, metres.
+        duplicate: two tracks whose joints are nearer to each other than this on average are one
+            hand, metres.
         shape_time: time over which a hand's shape is estimated before it is frozen, seconds.
         shape_trust: share of a frame's information about the shape that counts; frames err alike.
         shared_shape: whether both hands start from the same shape: one person wears the rig.
@@ -27,7 +28,7 @@ class TrackingConfig:
     prediction: float = 0.15
     blob_time: float = 2.0
     gap: float = 1.0
-    duplicate: float = 0.04
+    duplicate: float = 0.025
     shape_time: float = 4.0
     shape_trust: float = 0.005
     shared_shape: bool = True

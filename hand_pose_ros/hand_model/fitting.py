@@ -46,15 +46,6 @@ class Prior:
     shape_precision: Array
     shape_knowledge: Array
 
-    def take(self, hands: list[int]) -> 'Prior':
-        """Return the prior of some hands."""
-        return Prior(
-            mean=self.mean.take(hands),
-            precision=self.precision[hands],
-            shape_precision=self.shape_precision[hands],
-            shape_knowledge=self.shape_knowledge[hands],
-        )
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measurements:
@@ -71,7 +62,6 @@ class Fit:
     Attributes:
         state: most likely state.
         joints: (B, 21, 3) metres.
-        landmarks: (B, 21, 3) where a landmark network sees the joints, metres.
         cost: (B,) half the robust sum of squares.
         information: (B, P, P) from images and limits, without the prior.
         covariance: (B, P, P) of the parameters given these images and what is known of the
@@ -84,7 +74,6 @@ class Fit:
 
     state: HandState
     joints: Array
-    landmarks: Array
     cost: Array
     information: Array
     covariance: Array
@@ -219,7 +208,6 @@ class Problem:
         return Fit(
             state=state,
             joints=value.posed.points[..., _JOINTS].transpose(0, 2, 1),
-            landmarks=value.posed.points[..., LANDMARKS].transpose(0, 2, 1),
             cost=value.normal.cost,
             information=value.images.hessian,
             covariance=covariance,
@@ -302,6 +290,5 @@ def _select(mask: NDArray[np.bool_], first: _Value, second: _Value) -> _Value:
             points=pick(first.posed.points, second.posed.points),
             normals=pick(first.posed.normals, second.posed.normals),
             jacobian=pick(first.posed.jacobian, second.posed.jacobian),
-            rotations=pick(first.posed.rotations, second.posed.rotations),
         ),
     )

@@ -93,13 +93,11 @@ class Posed:
         normals: (B, 3, S) outward unit normals of the surface points.
         jacobian: (B, P, 3, N) derivative of the points by a step of ``HandState.moved``; P leaves
             the shape out unless it was asked for.
-        rotations: (B, 16, 3, 3) of MANO's joints.
     """
 
     points: Array
     normals: Array
     jacobian: Array
-    rotations: Array
 
 
 class FittingModel:
@@ -249,7 +247,6 @@ class FittingModel:
             points=points,
             normals=normals,
             jacobian=np.concatenate(blocks, axis=1),
-            rotations=rotations,
         )
 
     def _chain(self, state: HandState, local: Array, joints: Array) -> tuple[Array, Array]:

@@ -42,18 +42,6 @@ class PointMeasurements:
     relative_depth: Array
     hint_sigma: Array
 
-    def take(self, hands: list[int]) -> 'PointMeasurements':
-        """Return the measurements of some hands."""
-        return PointMeasurements(
-            rotation=self.rotation,
-            translation=self.translation,
-            points=self.points[:, hands],
-            sigma=self.sigma[:, hands],
-            lag=self.lag,
-            relative_depth=self.relative_depth[:, hands],
-            hint_sigma=self.hint_sigma[:, hands],
-        )
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DepthMeasurement:

@@ -216,6 +216,20 @@ def test_depth_holds_hands_the_networks_lose(estimator):
             assert pose.sigma.mean() > 0.015
 
 
+def test_two_tracks_on_one_hand_become_one(estimator):
+    for number in range(3):
+        estimator.estimate(frame(number))
+    # A second track that was drawn onto the first one's hand.
+    tracks = estimator._tracker.tracks
+    older = min(tracks, key=lambda track: track.number)
+    younger = max(tracks, key=lambda track: track.number)
+    younger.side, younger.state = older.side, older.state
+    poses = estimator.estimate(frame(3, ('depth',)))
+    states = {pose.track_id: pose.state for pose in poses}
+    assert states[older.number] == 'tracked'
+    assert states[younger.number] == 'lost'
+
+
 def test_results_are_in_the_frame_that_was_asked_for(estimator, networks):
     here = {pose.side: pose for pose in estimator.estimate(frame(0))}
     shifted = frame(0)
