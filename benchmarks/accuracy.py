@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.estimators.landmarks import LandmarkEstimator
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
 from hand_pose_ros.evaluation import metrics
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.assemble import rig_frame
 from hand_pose_ros.rig.description import find_rig
 from hand_pose_ros.rig.frame import RigFrame

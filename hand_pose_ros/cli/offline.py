@@ -9,7 +9,7 @@ from typing import Literal
 from hand_pose_ros.cameras.image_files import ImageSource, RecordedImage, open_images
 from hand_pose_ros.cli.common import CommandError
 from hand_pose_ros.estimators.base import Estimator
-from hand_pose_ros.estimators.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.assemble import rig_frame
 from hand_pose_ros.rig.frame import MODALITIES, Modality, RigFrame
 from hand_pose_ros.rig.images import fit_size, stream_image

@@ -14,8 +14,8 @@ from hand_pose_ros.estimators.drawing import (
     picture,
     scaled_points,
 )
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.geometry.transforms import apply, inverse
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.frame import Modality, RigFrame, StreamImage
 
 _LEAST_WIDTH = 640

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.frame import RigFrame
 
 # Micrometres, hundredths of a pixel: below anything that is measured.

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hand_pose_ros.estimators.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.frame import RigFrame
 
 

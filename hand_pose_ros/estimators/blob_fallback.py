@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.blobs import Blob, depth_blobs, thermal_blobs
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.skeleton import JOINT_COUNT, SIDES
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.estimators.landmark_stream import (
     HandLandmarks,
     LandmarkStream,
@@ -11,6 +10,7 @@ from hand_pose_ros.estimators.landmark_stream import (
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.networks import HandNetworks
 from hand_pose_ros.estimators.regions import iou
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.frame import Modality, RigFrame
 from hand_pose_ros.skeleton import JOINT_COUNT, SIDES, Side
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from hand_pose_ros.estimators.association import expected_places, keep_plausible, overlaps
 from hand_pose_ros.estimators.blob_fallback import BlobFallback, palm_middle
 from hand_pose_ros.estimators.flat_tracking import FlatTracker
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, landmarks_config
@@ -25,6 +24,7 @@ from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stream_schedule import StreamSchedule
 from hand_pose_ros.estimators.tracking import Track, Tracker
 from hand_pose_ros.hand_model.fitting import Fit
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.rig.frame import MODALITIES, Modality, RigFrame
 from hand_pose_ros.rig.model import RigDescription

@@ -40,12 +40,13 @@ class OneEuro:
         self._speed: Array | None = None
         self._stamp = 0
 
-    def __call__(self, value: Array, stamp: int) -> Array:
+    def __call__(self, value: Array, stamp: int, trust: Array | float = 1.0) -> Array:
         """Return the filtered value; a stamp that does not advance leaves the filter as it is.
 
         Args:
             value: any shape, the same every time.
             stamp: nanoseconds.
+            trust: factor on the cut-off frequency, for each component: less smooths more.
         """
         value = np.asarray(value, dtype=np.float64)
         if self._value is None or self._raw is None or self._speed is None:
@@ -59,7 +60,8 @@ class OneEuro:
         self._speed = self._speed + _gain(self._config.speed_cutoff, interval) * (
             speed - self._speed
         )
-        gain = adaptive_gain(self._config, float(np.linalg.norm(self._speed)), interval)
+        speed_now = float(np.linalg.norm(self._speed))
+        gain = adaptive_gain(self._config, speed_now, interval, trust)
         self._value = self._value + gain * (value - self._value)
         self._raw, self._stamp = value.copy(), stamp
         return self._value.copy()
@@ -95,12 +97,14 @@ class OneEuroRotation:
         return self._value.copy()
 
 
-def adaptive_gain(config: OneEuroConfig, speed: float, interval: float) -> float:
+def adaptive_gain(
+    config: OneEuroConfig, speed: float, interval: float, trust: Array | float = 1.0
+) -> Array | float:
     """Return how much of a new value to take in 0..1 at a speed after an interval in seconds."""
-    return _gain(config.cutoff + config.slope * speed, interval)
+    return _gain((config.cutoff + config.slope * speed) * trust, interval)
 
 
-def _gain(cutoff: float, interval: float) -> float:
+def _gain(cutoff: Array | float, interval: float) -> Array | float:
     rate = 2.0 * np.pi * cutoff * interval
     return rate / (rate + 1.0)
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import inside
@@ -14,6 +13,7 @@ from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.tracking import Track
 from hand_pose_ros.hand_model.fitting import Fit, rotation_vectors
 from hand_pose_ros.hand_model.hand import HandModel
+from hand_pose_ros.hand_model.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.hand_model.model_files import HandModelData, mirrored
 from hand_pose_ros.skeleton import JOINT_COUNT, SIDES

@@ -9,6 +9,7 @@ from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.one_euro import OneEuro, OneEuroRotation
 from hand_pose_ros.hand_model.fitting import Fit, rotation_vectors
 from hand_pose_ros.hand_model.kinematics import HandState
+from hand_pose_ros.skeleton import WRIST
 
 Array = NDArray[np.float64]
 
@@ -55,6 +56,7 @@ class Track:
     presence: float = 0.5
     poor: int = 0
     fitted: bool = False
+    _trust: Array = field(init=False)
     _position: OneEuro = field(init=False)
     _rotation: OneEuroRotation = field(init=False)
     _angles: OneEuro = field(init=False)
@@ -65,6 +67,7 @@ class Track:
 
     def restart_filters(self) -> None:
         """Forget what was filtered, as after a change of pose that was no motion."""
+        self._trust = np.ones(3)
         self._position = OneEuro(self.config.position_filter)
         self._rotation = OneEuroRotation(self.config.rotation_filter)
         self._angles = OneEuro(self.config.angle_filter)
@@ -93,6 +96,9 @@ class Track:
             limits[:3], limits[3:6] = _RATE_LIMITS[0], _RATE_LIMITS[1]
             measured = np.clip(measured, -limits, limits)
             self.rate = self.rate + gain * (measured - self.rate)
+        # The direction that is known least, mostly the distance, is smoothed most.
+        variance = np.diagonal(fit.joint_covariance[row, WRIST])
+        self._trust = variance.min() / np.maximum(variance, 1e-12)
         self._learn_shape(fit.information[row], stamp)
         self.state, self.stamp, self.fitted = state, stamp, True
 
@@ -106,7 +112,7 @@ class Track:
         """Return the last fitted state, smoothed."""
         return HandState(
             rotation=self._rotation(self.state.rotation[0], stamp)[None],
-            wrist=self._position(self.state.wrist, stamp),
+            wrist=self._position(self.state.wrist, stamp, self._trust),
             angles=self._angles(self.state.angles, stamp),
             shape=self.state.shape,
         )

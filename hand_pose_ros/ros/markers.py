@@ -7,7 +7,7 @@ from rclpy.duration import Duration
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from hand_pose_ros.estimators.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.ros.stamps import header
 from hand_pose_ros.skeleton import BONES, SIDES, Side
 

@@ -8,7 +8,7 @@ import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.hand_pose import HandModelParameters, HandPose, State
+from hand_pose_ros.hand_model.hand_pose import HandModelParameters, HandPose, State
 from hand_pose_ros.msg import HandPose3D, HandPose3DArray, HandTopology
 from hand_pose_ros.ros.hand_frames import quaternions, wrist_rotation
 from hand_pose_ros.ros.stamps import header

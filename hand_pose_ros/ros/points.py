@@ -7,8 +7,8 @@ from scipy.spatial import cKDTree
 from sensor_msgs.msg import PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.geometry.transforms import apply, inverse
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.frame import RigFrame, StreamImage
 from hand_pose_ros.ros.stamps import header
 from hand_pose_ros.skeleton import BONES, SIDES

@@ -13,8 +13,8 @@ from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker, MarkerArray
 
 from hand_pose_ros.estimators.drawing import DrawnHand, draw_hands, picture
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.geometry.transforms import apply, inverse
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.msg import HandPose3D, HandPose3DArray, HandTopology
 from hand_pose_ros.rig.frame import RigFrame, StreamImage
 from hand_pose_ros.rig.model import RigDescription

@@ -6,8 +6,8 @@ import numpy as np
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.geometry.transforms import from_quaternion
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.model import CameraDescription
 from hand_pose_ros.ros.hand_frames import joint_rotations, quaternions
 from hand_pose_ros.ros.stamps import header

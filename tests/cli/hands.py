@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hand_pose_ros.estimators.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.hand_model.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.rig.frame import RigFrame, StreamImage
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hand_pose_ros.estimators.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.hand_model.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.rig.description import CameraDescription, RigDescription
 from hand_pose_ros.rig.synchronizer import SynchronizerConfig
 

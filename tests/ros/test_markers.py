@@ -3,7 +3,7 @@
 import numpy as np
 from visualization_msgs.msg import Marker
 
-from hand_pose_ros.estimators.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.ros.markers import MeshMarkers, deletion, skeleton_markers
 from hand_pose_ros.skeleton import BONES, SIDES

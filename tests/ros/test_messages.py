@@ -8,7 +8,7 @@ import pytest
 from hand_pose_ros.msg import HandPose3D, HandPose3DArray
 from rclpy.serialization import deserialize_message, serialize_message
 
-from hand_pose_ros.estimators.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.ros.messages import hand_message, hand_pose, hands_message, topology_message
 from hand_pose_ros.skeleton import JOINT_NAMES, PARENTS, SIDES

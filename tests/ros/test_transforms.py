@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hand_pose_ros.estimators.hand_pose import HandPose
 from hand_pose_ros.geometry.transforms import apply, from_quaternion
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.description import find_rig
 from hand_pose_ros.ros.transforms import HandTransforms, camera_transform, matrix
 from hand_pose_ros.skeleton import JOINT_NAMES
