@@ -147,10 +147,12 @@ def measure(rig: RigDescription, separate: bool, seconds: float) -> dict[str, An
         listener: Node = rclpy.create_node('live_benchmark')
         graph.add(node)
         graph.add(listener)
+        deadline = time.monotonic() + 60
         while not node.is_active:
             graph.spin(0.1)
+            if time.monotonic() > deadline:
+                sys.exit('the inference node does not start: see its error above')
         measurement = Measurement(node, listener, list(rig.cameras))
-        deadline = time.monotonic() + 60
         while not all(measurement.received.values()):
             graph.spin(0.2)
             if time.monotonic() > deadline:
