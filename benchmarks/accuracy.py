@@ -160,7 +160,7 @@ def verdicts(settings: dict[str, dict[str, float]], jitter: dict) -> dict[str, b
     for side, values in jitter.items():
         x, y, z = values['wrist_mm']
         held[f'{side} wrist jitter <= 2 mm'] = max(x, y, z) <= 2.0
-        held[f'{side} wrist jitter z <= 2 x lateral'] = z <= 2.0 * max(x, y)
+        held[f'{side} wrist jitter z <= 2 x'] = z <= 2.0 * x
     return held
 
 

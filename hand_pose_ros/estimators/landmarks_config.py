@@ -98,7 +98,7 @@ class LandmarksConfig:
     motion: MotionConfig = field(default_factory=MotionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     position_filter: OneEuroConfig = field(
-        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=60.0)
+        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=80.0)
     )
     rotation_filter: OneEuroConfig = field(
         default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=8.0)

@@ -19,6 +19,7 @@ _SWITCH_MARGIN = 6.0
 _RATE_GAIN = 0.6
 _RATE_LIMITS = (15.0, 3.0, 12.0)  # rad/s, m/s, rad/s: nothing human is faster for long
 _FROZEN = 1e6
+_LEAST_TRUST = 0.2  # of a direction that is much less certain than another
 # A prediction slows down with this time constant, seconds.
 _SLOWING = 0.12
 
@@ -98,7 +99,7 @@ class Track:
             self.rate = self.rate + gain * (measured - self.rate)
         # The direction that is known least, mostly the distance, is smoothed most.
         variance = np.diagonal(fit.joint_covariance[row, WRIST])
-        self._trust = variance.min() / np.maximum(variance, 1e-12)
+        self._trust = np.maximum(variance.min() / np.maximum(variance, 1e-12), _LEAST_TRUST)
         self._learn_shape(fit.information[row], stamp)
         self.state, self.stamp, self.fitted = state, stamp, True
 

@@ -69,3 +69,10 @@ def test_returned_values_are_not_shared_with_the_filter():
 def test_gain_grows_with_speed():
     gains = [adaptive_gain(CONFIG, speed, 1 / 30) for speed in (0.0, 0.5, 5.0)]
     assert 0 < gains[0] < gains[1] < gains[2] < 1
+
+
+def test_components_that_are_trusted_less_are_smoothed_more():
+    smooth = OneEuro(CONFIG)
+    smooth(np.zeros(2), 0)
+    found = smooth(np.ones(2), FRAME, np.array([1.0, 0.3]))
+    assert 0 < found[1] < found[0] < 1
