@@ -1,26 +1,23 @@
 """LandmarkEstimator: MediaPipe's hand networks on every stream, lifted to metric hand poses."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.association import expected_places, keep_plausible, overlaps
 from hand_pose_ros.estimators.blob_fallback import BlobFallback, palm_middle
 from hand_pose_ros.estimators.flat_tracking import FlatTracker
+from hand_pose_ros.estimators.hand_search import HandSearch
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, landmarks_config
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
-from hand_pose_ros.estimators.observations import Look, Observer
-from hand_pose_ros.estimators.regions import Region, distinct
+from hand_pose_ros.estimators.observations import Observer
 from hand_pose_ros.estimators.results import Draft, ResultMaker
 from hand_pose_ros.estimators.rig_views import View, views_of
+from hand_pose_ros.estimators.stage_timer import StageTimer
 from hand_pose_ros.estimators.stream_schedule import StreamSchedule
 from hand_pose_ros.estimators.tracking import Track, Tracker
 from hand_pose_ros.hand_model.fitting import Fit
@@ -33,7 +30,6 @@ Array = NDArray[np.float64]
 
 # 2D modalities, the one in which landmarks lie best on the hand first.
 _PREFERRED: tuple[Modality, ...] = ('rgb', 'nir', 'thermal')
-_PALM_OVERLAP = 0.2
 # Share of belief in its landmarks below which a fit does not explain the images.
 _POOR, _POOR_FRAMES = 0.35, 3
 
@@ -70,10 +66,10 @@ class LandmarkEstimator:
         self._modalities = _modalities(rig)
         networks = networks or load_networks(self.config.threads)
         self.model_hash = networks.model_hash
-        self.timings: dict[str, float] = {}
+        self._timer = StageTimer('detect_2d', 'track', 'fit', 'mesh')
+        self.timings = self._timer.seconds
         data = load_hand_model('right')
         self._lift = MetricLift(data, load_landmark_model(), self._modalities, self.config)
-        self._observer = Observer(networks, self._modalities)
         self._flat = FlatTracker(networks, self._modalities, self.config)
         self._results = ResultMaker(data, self._lift.model, self.config)
         self._tracker = Tracker(self.config, self._lift.model.shapes, self._lift.freedom)
@@ -82,24 +78,28 @@ class LandmarkEstimator:
             (name for name, modality in self._modalities.items() if modality in _PREFERRED),
             key=lambda name: _PREFERRED.index(self._modalities[name]),
         )
-        self._schedule = StreamSchedule(
-            order, self.config.streams_per_frame, self.config.time_budget
+        schedule = StreamSchedule(order, self.config.streams_per_frame, self.config.time_budget)
+        self._search = HandSearch(
+            self._lift.model,
+            Observer(networks, self._modalities),
+            schedule,
+            self.config,
+            self._timer,
         )
         self._stamp: int | None = None
-        self._palm_stamp: int | None = None
-        self._palm_turn = 0
 
     def reset(self) -> None:
         """Forget all tracks, as after a jump of time."""
         self._tracker.reset()
         self._flat.reset()
-        self._schedule.reset()
+        self._search.reset()
         self._blobs.reset()
-        self._stamp = self._palm_stamp = None
+        self._stamp = None
 
     def estimate(self, frame: RigFrame) -> list[HandPose]:
         """Return the hands in one frame, expressed in ``frame.frame_id``."""
-        self.timings = dict.fromkeys(('detect_2d', 'track', 'fit', 'mesh'), 0.0)
+        self._timer.begin()
+        self.timings = self._timer.seconds
         gap = 0.0 if self._stamp is None else (frame.stamp - self._stamp) * 1e-9
         if gap < 0.0 or gap > self.config.tracking.gap:
             self.reset()
@@ -108,21 +108,21 @@ class LandmarkEstimator:
         flat = self._two_dimensional(views)
         depth = self._depth(views)
         if not flat and depth is None:
-            with self._timed('detect_2d'):
+            with self._timer.stage('detect_2d'):
                 return self._flat.estimate(frame)
-        self._observer.begin({name: view.stream for name, view in flat.items()})
+        self._search.begin(flat)
         evidence = self._look(frame.stamp, flat, depth)
         fit = None
         if evidence:
-            with self._timed('fit'):
+            with self._timer.stage('fit'):
                 fit = self._lift.fit([hand for _, hand in evidence], flat, depth)
         drafts = self._report(frame.stamp, evidence, fit, flat, depth)
         if self.config.blobs and len(self._tracker.tracks) < self.config.max_hands:
-            with self._timed('detect_2d'):
+            with self._timer.stage('detect_2d'):
                 drafts += self._unrecognised(frame.stamp, flat, depth)
-        with self._timed('mesh'):
+        with self._timer.stage('mesh'):
             poses = self._results.finish(drafts)
-        self._schedule.spent(sum(self.timings.values()))
+        self._search.spent(sum(self.timings.values()))
         return poses
 
     def _unrecognised(self, stamp: int, views: dict[str, View], depth: View | None) -> list[Draft]:
@@ -147,9 +147,9 @@ class LandmarkEstimator:
     ) -> list[tuple[Track, HandEvidence]]:
         """Find every known hand in the images, then new ones; return what to fit."""
         tracks = list(self._tracker.tracks)
-        with self._timed('track'):
+        with self._timer.stage('track'):
             expected = [track.predict(stamp) for track in tracks]
-        seen = self._follow(tracks, expected, views)
+        seen = self._search.follow(tracks, expected, views)
         evidence = []
         for track, state, landmarks in zip(tracks, expected, seen, strict=True):
             for hand in landmarks.values():
@@ -162,82 +162,24 @@ class LandmarkEstimator:
             if landmarks or held:
                 evidence.append((track, self._evidence(track, state, landmarks, stamp)))
         evidence += self._find(stamp, views, depth)
-        with self._timed('track'):
+        with self._timer.stage('track'):
             self._settle_sides(evidence, views, depth)
         return evidence
-
-    def _follow(
-        self, tracks: list[Track], expected: list[Any], views: dict[str, View]
-    ) -> list[dict[str, HandLandmarks]]:
-        """Look where tracked hands are expected; return landmarks by stream for each track."""
-        seen: list[dict[str, HandLandmarks]] = [{} for _ in tracks]
-        if not tracks:
-            return seen
-        with self._timed('track'):
-            places = expected_places(self._lift.model, tracks, expected, views)
-            scheduled, spare = self._schedule.choose(views)
-        self._look_at(scheduled, places, seen, range(len(tracks)))
-        missing = [row for row, landmarks in enumerate(seen) if not landmarks]
-        if missing and spare:
-            self._look_at(spare[:1], places, seen, missing)
-        return seen
-
-    def _look_at(
-        self, streams: list[str], places: Any, seen: list[dict[str, HandLandmarks]], rows: Any
-    ) -> None:
-        wanted = [(row, name) for name in streams for row in rows if name in places[row]]
-        with self._timed('detect_2d'):
-            found = self._observer.follow(
-                Look(stream=name, region=places[row][name].region) for row, name in wanted
-            )
-        kept = keep_plausible(wanted, found, places, self.config.presence)
-        for (row, name), hand in kept:
-            seen[row][name] = hand
 
     def _find(
         self, stamp: int, views: dict[str, View], depth: View | None
     ) -> list[tuple[Track, HandEvidence]]:
-        """Look for hands that are not tracked yet, with the palm detector, in one stream."""
-        room = self.config.max_hands - len(self._tracker.tracks)
-        if room <= 0 or not views or not self._palm_is_due(stamp):
-            return []
-        order = [name for name in self._modalities if name in views]
-        stream = order[self._palm_turn % len(order)]
-        self._palm_turn += 1
-        self._palm_stamp = stamp
-        known = self._known_regions(stamp, views, stream)
-        with self._timed('detect_2d'):
-            palms = self._observer.palms(stream, self.config.palm_score)
-            fresh = [region for region in palms if not overlaps(region, known, _PALM_OVERLAP)]
-            fresh = distinct(fresh, _PALM_OVERLAP)[: room + 1]
-            looks = [Look(stream=stream, region=region) for region in fresh]
-            found = self._observer.inspect(looks)
-        # The hand whose side is clearest chooses first.
-        found = sorted(found, key=lambda hand: -abs(hand.right_probability - 0.5))
+        """Begin tracks of hands that are not tracked yet."""
+        tracks = self._tracker.tracks
+        room = self.config.max_hands - len(tracks)
+        stream, hands = self._search.find(stamp, tracks, views, room)
         begun = []
-        for hand in found:
-            if hand.presence < self.config.presence or overlaps(hand.region, known, 0.5):
-                continue
+        for hand in hands:
             track = self._begin(stamp, views[stream], hand, depth)
             if track is not None:
-                known.append(hand.region)
-                begun.append(
-                    (track, self._evidence(track, track.state, {stream: hand}, stamp, new=True))
-                )
+                evidence = self._evidence(track, track.state, {stream: hand}, stamp, new=True)
+                begun.append((track, evidence))
         return begun
-
-    def _known_regions(self, stamp: int, views: dict[str, View], stream: str) -> list[Region]:
-        """Return where tracked hands are expected in one stream."""
-        tracks = self._tracker.tracks
-        if not tracks:
-            return []
-        states = [track.predict(stamp) for track in tracks]
-        places = expected_places(self._lift.model, tracks, states, {stream: views[stream]})
-        return [place.region for by_stream in places for place in by_stream.values()]
-
-    def _palm_is_due(self, stamp: int) -> bool:
-        last = self._palm_stamp
-        return last is None or stamp - last >= self.config.palm_interval * 1e9
 
     def _begin(
         self, stamp: int, view: View, hand: HandLandmarks, depth: View | None
@@ -247,7 +189,7 @@ class LandmarkEstimator:
         side = self._tracker.free_side(votes)
         if side is None:
             return None
-        with self._timed('fit'):
+        with self._timer.stage('fit'):
             shape, precision = self._tracker.shape(side)
             state, _ = self._lift.start(
                 side, view, hand, depth, shape, precision / self.config.tracking.shape_trust
@@ -262,7 +204,7 @@ class LandmarkEstimator:
     ) -> Any:  # fmt: skip
         """Start a track's pose anew from its clearest landmarks."""
         name, hand = max(landmarks.items(), key=lambda item: item[1].presence)
-        with self._timed('fit'):
+        with self._timer.stage('fit'):
             state, _ = self._lift.start(
                 track.side, views[name], hand, depth, track.state.shape[0],
                 track.prior_precision(),
@@ -308,7 +250,7 @@ class LandmarkEstimator:
     ) -> list[Draft]:  # fmt: skip
         """Bring the tracks up to date and make the results."""
         rows: dict[int, int] = {}
-        with self._timed('track'):
+        with self._timer.stage('track'):
             for row, (track, hand) in enumerate(evidence):
                 if fit is not None and self._believable(hand, fit, row):
                     rows[track.number] = row
@@ -380,14 +322,6 @@ class LandmarkEstimator:
             if self._is(name, 'depth') and np.isfinite(view.stream.image).any():
                 return view
         return None
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.timings[stage] += time.perf_counter() - start
 
 
 def _modalities(rig: RigDescription | None) -> dict[str, Modality]:
