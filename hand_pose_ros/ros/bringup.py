@@ -163,11 +163,8 @@ def running(rig: RigDescription, options: BringupOptions | None = None) -> Itera
     graph = Graph()
     try:
         with tempfile.TemporaryDirectory(prefix='hand_pose_rig_') as folder:
-            if options.processes:
-                _start_processes(graph, rig, options, Path(folder))
-            else:
-                _start_nodes(graph, rig, options)
             try:
+                _start(graph, rig, options, Path(folder))
                 yield graph
             finally:
                 graph.stop()
@@ -214,17 +211,29 @@ def up(
         remaps=tuple(remaps),
         parameter_file=parameter_file,
     )
-    with running(rig, options) as graph:
-        try:
-            graph.spin(seconds)
-        except (KeyboardInterrupt, ExternalShutdownException):
-            return 0
+    with suppress(KeyboardInterrupt, ExternalShutdownException), running(rig, options) as graph:
+        graph.spin(seconds)
     return 0
 
 
 def cameras_to_open(rig: RigDescription) -> list[CameraDescription]:
     """Return the cameras that need a camera node: all whose driver is not ``external``."""
     return [camera for camera in rig.cameras.values() if camera.driver != EXTERNAL_DRIVER]
+
+
+def _start(graph: Graph, rig: RigDescription, options: BringupOptions, folder: Path) -> None:
+    try:
+        if options.processes:
+            _start_processes(graph, rig, options, folder)
+        else:
+            _start_nodes(graph, rig, options)
+    except HandPoseError:
+        raise
+    except Exception:
+        # An interrupted program has no context to make a node in.
+        if rclpy.ok():
+            raise
+        raise ExternalShutdownException from None
 
 
 def _start_nodes(graph: Graph, rig: RigDescription, options: BringupOptions) -> None:
