@@ -31,7 +31,7 @@ class Observer:
     """Looks at regions of the 2D streams; crops of all streams share the network's threads."""
 
     def __init__(
-        self, networks: HandNetworks, modalities: dict[str, Modality], side_interval: float = 1.0
+        self, networks: HandNetworks, modalities: dict[str, Modality], side_interval: float = 4.0
     ) -> None:
         """Prepare for streams.
 

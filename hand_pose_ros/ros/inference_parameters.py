@@ -108,6 +108,8 @@ def make_estimator(rig: RigDescription, name: str, device: str) -> Estimator:
     options: dict[str, Any] = dict(rig.estimator_options) if chosen == rig.estimator else {}
     if chosen in _CPU_ONLY:
         options.setdefault('time_budget', _SHARE / rig.cameras[rig.reference].rate)
+        # Between images 1/30 s apart one step is nearly as good as two, and the next image goes on.
+        options.setdefault('iterations', 1)
     else:
         options['device'] = device
     return registry.create(chosen, options, rig)
