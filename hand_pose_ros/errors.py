@@ -23,3 +23,11 @@ class CameraError(HandPoseError):
 
 class BagError(HandPoseError):
     """A bag that cannot be written or read."""
+
+
+class DataError(HandPoseError):
+    """A data set, split list or label file that is missing or cannot be used."""
+
+
+class TrainingError(HandPoseError):
+    """A training run that cannot start, go on or be resumed."""

@@ -1,0 +1,1 @@
+"""Data sets: readers, one sample type and batches."""

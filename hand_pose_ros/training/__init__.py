@@ -1,0 +1,1 @@
+"""Training: tasks, losses, augmentation and one trainer."""

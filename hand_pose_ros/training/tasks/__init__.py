@@ -1,0 +1,1 @@
+"""Tasks: what the trainer needs to know about each network."""
