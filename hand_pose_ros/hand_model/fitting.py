@@ -8,22 +8,24 @@ from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, Indices, Posed
 from hand_pose_ros.hand_model.residuals import (
+    JOINTS,
     LANDMARKS,
     SURFACE,
     DepthMeasurement,
+    JointMeasurements,
     Noise,
     Normal,
     PointMeasurements,
     depth_term,
     facing_points,
     hint_term,
+    joint_term,
     point_term,
 )
 from hand_pose_ros.skeleton import JOINT_COUNT
 
 Array = NDArray[np.float64]
 
-_JOINTS = slice(0, JOINT_COUNT)
 _AGREES = 0.25  # weight of a surface point that lies on the measured surface
 _HALF_TURN = 1e-3  # sine of an angle so near half a turn that its axis is unclear
 _LONGEST_STEP = 0.5  # rad or decimetres, a step is shortened to this
@@ -49,10 +51,19 @@ class Prior:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measurements:
-    """What one moment's images say about B hands; either part may be missing."""
+    """What one moment's images say about B hands; every part may be missing.
+
+    Attributes:
+        points: landmarks in images.
+        depth: a depth image.
+        joints: joints that networks saw in 3D.
+        pixels: joints (not landmarks) that networks saw in images; their relative depth is unused.
+    """
 
     points: PointMeasurements | None = None
     depth: DepthMeasurement | None = None
+    joints: JointMeasurements | None = None
+    pixels: PointMeasurements | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +79,7 @@ class Fit:
             shape. The prediction is left out: it errs like the frames it was made from.
         joint_covariance: (B, 21, 3, 3) square metres.
         point_weights: (S, B, 21) how far each landmark was believed, 0..1.
+        joint_weights: (S, B, 21) the same of joints seen in 3D.
         depth_points: (B,) number of surface points that agree with the depth image.
         depth_share: (B,) their share of the points that face the camera; 0 without any.
     """
@@ -79,6 +91,7 @@ class Fit:
     covariance: Array
     joint_covariance: Array
     point_weights: Array
+    joint_weights: Array
     depth_points: Array
     depth_share: Array
 
@@ -90,6 +103,7 @@ class _Value:
     normal: Normal
     images: Normal
     point_weights: Array
+    joint_weights: Array
     depth_weights: Array
     posed: Posed
 
@@ -129,7 +143,7 @@ class Problem:
         posed = posed or self.model.pose(state, self.sides, shape=True)
         images = self._limits(state)
         batch = len(self.sides)
-        point_weights = np.zeros((0, batch, JOINT_COUNT))
+        point_weights = joint_weights = np.zeros((0, batch, JOINT_COUNT))
         depth_weights = np.zeros((batch, self.model.surface))
         points, depth = self.measurements.points, self.measurements.depth
         if points is not None:
@@ -140,10 +154,18 @@ class Problem:
                 posed, depth, bridge.surface, bridge.facing, self.noise
             )
             images = images + term
+        joints, pixels = self.measurements.joints, self.measurements.pixels
+        if joints is not None:
+            term, joint_weights = joint_term(posed, joints, bridge.joints, self.noise)
+            images = images + term
+        if pixels is not None:
+            term, _ = point_term(posed, pixels, bridge.joints, self.noise, JOINTS)
+            images = images + term
         return _Value(
             normal=images + self._prior(state),
             images=images,
             point_weights=point_weights,
+            joint_weights=joint_weights,
             depth_weights=depth_weights,
             posed=posed,
         )
@@ -202,17 +224,18 @@ class Problem:
 
     def _result(self, state: HandState, value: _Value, bridge: '_Bridge') -> Fit:
         covariance = self._covariance(value.images.hessian)
-        jacobian = value.posed.jacobian[..., _JOINTS].transpose(0, 3, 2, 1)  # (B, 21, 3, P)
+        jacobian = value.posed.jacobian[..., JOINTS].transpose(0, 3, 2, 1)  # (B, 21, 3, P)
         spread = jacobian @ covariance[:, None] @ jacobian.transpose(0, 1, 3, 2)
         counts = (value.depth_weights > _AGREES).sum(axis=1)
         return Fit(
             state=state,
-            joints=value.posed.points[..., _JOINTS].transpose(0, 2, 1),
+            joints=value.posed.points[..., JOINTS].transpose(0, 2, 1),
             cost=value.normal.cost,
             information=value.images.hessian,
             covariance=covariance,
             joint_covariance=spread,
             point_weights=value.point_weights,
+            joint_weights=value.joint_weights,
             depth_points=counts,
             depth_share=counts / np.maximum(bridge.facing.sum(axis=1), 1),
         )
@@ -231,6 +254,7 @@ class _Bridge:
         rate = np.zeros((batch, 1)) if rate is None else rate
         moving = posed.jacobian[:, : rate.shape[1]].reshape(batch, rate.shape[1], -1)
         speed = (rate[:, None] @ moving).reshape(batch, 3, count)
+        self.joints = speed[..., JOINTS]
         self.landmarks = speed[..., LANDMARKS]
         self.surface = speed[..., SURFACE]
         surface = count - 2 * JOINT_COUNT
@@ -285,6 +309,7 @@ def _select(mask: NDArray[np.bool_], first: _Value, second: _Value) -> _Value:
         normal=normal(first.normal, second.normal),
         images=normal(first.images, second.images),
         point_weights=pick(first.point_weights, second.point_weights, 1),
+        joint_weights=pick(first.joint_weights, second.joint_weights, 1),
         depth_weights=pick(first.depth_weights, second.depth_weights),
         posed=Posed(
             points=pick(first.posed.points, second.posed.points),

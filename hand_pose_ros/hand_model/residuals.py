@@ -11,6 +11,7 @@ from hand_pose_ros.skeleton import JOINT_COUNT
 
 Array = NDArray[np.float64]
 
+JOINTS = slice(0, JOINT_COUNT)
 LANDMARKS = slice(JOINT_COUNT, 2 * JOINT_COUNT)
 SURFACE = slice(2 * JOINT_COUNT, None)
 
@@ -41,6 +42,31 @@ class PointMeasurements:
     lag: Array
     relative_depth: Array
     hint_sigma: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JointMeasurements:
+    """Joints of B hands that S networks saw in 3D.
+
+    A network errs in two ways: all joints of a hand together (``place``), and each of them about
+    their mean (``shape``). Roots W of a precision have W^T W = inverse covariance.
+
+    Attributes:
+        rotation: (S, 3, 3) and
+        translation: (S, 3) map points of the fitting frame into each camera, metres.
+        joints: (S, B, 21, 3) in the camera, metres; anything where ``shape`` is zero.
+        shape: (S, B, 21, 3, 3) root of the precision of each joint about the mean of the measured
+            ones, 1/m; zero where there is no measurement.
+        place: (S, B, 3, 3) root of the precision of that mean, 1/m.
+        lag: (S,) seconds from the moment that is fitted to the image.
+    """
+
+    rotation: Array
+    translation: Array
+    joints: Array
+    shape: Array
+    place: Array
+    lag: Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,20 +143,25 @@ def robust(squares: Array, reach: float) -> tuple[Array, Array]:
 
 
 def point_term(
-    posed: Posed, measured: PointMeasurements, speed: Array, noise: Noise
+    posed: Posed,
+    measured: PointMeasurements,
+    speed: Array,
+    noise: Noise,
+    marks: slice = LANDMARKS,
 ) -> tuple[Normal, Array]:
-    """Compare projected landmarks with measured ones.
+    """Compare projected landmarks, or with ``JOINTS`` projected joints, with measured ones.
 
     Args:
         posed: the hands.
         measured: landmarks.
         speed: (B, 3, 21) of the landmarks, m/s, which bridges the lag.
         noise: weights.
+        marks: which points of the hands were measured.
 
     Returns:
         the normal equations, and (S, B, 21) the weight in 0..1 each landmark was given.
     """
-    seen = _in_cameras(posed, measured, speed)
+    seen = _in_cameras(posed, measured, speed, marks)
     depth = np.maximum(seen[:, :, 2:], _NEAREST)
     plane = seen[:, :, :2] / depth  # (B, S, 2, 21)
     inverse = (1.0 / measured.sigma).transpose(1, 0, 2)[:, :, None]  # (B, S, 1, 21)
@@ -141,9 +172,51 @@ def point_term(
     rows = measured.rotation[None, :, :2, :, None]
     front = measured.rotation[None, :, None, 2, :, None]
     slope = (rows - plane[:, :, :, None] * front) * (inverse / depth * root)[:, :, :, None]
-    change = _chain(slope, posed.jacobian[..., LANDMARKS])
+    change = _chain(slope, posed.jacobian[..., marks])
     normal = _normal(change, residual * root, 0.5 * cost.sum(axis=(1, 2, 3)))
     return normal, weight[:, :, 0].transpose(1, 0, 2)
+
+
+def joint_term(
+    posed: Posed, measured: JointMeasurements, speed: Array, noise: Noise
+) -> tuple[Normal, Array]:
+    """Compare joints with those that networks saw in 3D, their common error apart.
+
+    Args:
+        posed: the hands.
+        measured: joints.
+        speed: (B, 3, 21) of the joints, m/s, which bridges the lag.
+        noise: weights.
+
+    Returns:
+        the normal equations, and (S, B, 21) the weight in 0..1 each joint was given.
+    """
+    seen = _in_cameras(posed, measured, speed, JOINTS)  # (B, S, 3, 21)
+    valid = measured.shape.any(axis=(3, 4)).transpose(1, 0, 2).astype(np.float64)
+    share = valid / np.maximum(valid.sum(axis=2, keepdims=True), 1.0)  # (B, S, 21)
+    target = measured.joints.transpose(1, 0, 3, 2)
+    away = np.where(valid[:, :, None] > 0, seen - target, 0.0)
+    together = (away * share[:, :, None]).sum(axis=3)  # (B, S, 3)
+    whiten = measured.shape.transpose(1, 0, 2, 3, 4)  # (B, S, 21, 3, 3)
+    apart = (away - together[..., None]).transpose(0, 1, 3, 2)[..., None]
+    residual = (whiten @ apart)[..., 0].transpose(0, 1, 3, 2)  # (B, S, 3, 21)
+    cost, weight = robust((residual**2).sum(axis=2, keepdims=True), noise.point_reach)
+    root = np.sqrt(weight)
+    slope = (whiten @ measured.rotation[None, :, None]).transpose(0, 1, 3, 4, 2) * root[:, :, None]
+    steps = posed.jacobian[..., JOINTS]  # (B, P, 3, 21)
+    middle = np.einsum('bsj,bpaj->bpsa', share, steps)
+    change = _chain(slope, steps)
+    change -= np.einsum('bsraj,bpsa->bpsrj', slope, middle).reshape(change.shape)
+    normal = _normal(change, residual * root, 0.5 * cost.sum(axis=(1, 2, 3)))
+    anchor = measured.place.transpose(1, 0, 2, 3)  # (B, S, 3, 3)
+    residual = (anchor @ together[..., None])[..., 0]
+    cost, weight_of_place = robust((residual**2).sum(axis=2, keepdims=True), noise.point_reach)
+    root = np.sqrt(weight_of_place)
+    slope = anchor @ measured.rotation[None] * root[..., None]  # (B, S, 3, 3)
+    change = np.einsum('bsra,bpsa->bpsr', slope, middle)
+    change = change.reshape(*change.shape[:2], -1)
+    normal = normal + _normal(change, residual * root, 0.5 * cost.sum(axis=(1, 2)))
+    return normal, (weight[:, :, 0] * valid).transpose(1, 0, 2)
 
 
 def hint_term(posed: Posed, measured: PointMeasurements, speed: Array, noise: Noise) -> Normal:
@@ -151,7 +224,7 @@ def hint_term(posed: Posed, measured: PointMeasurements, speed: Array, noise: No
 
     The networks see a crop as if it lay straight ahead, so distances count, not z.
     """
-    seen = _in_cameras(posed, measured, speed)
+    seen = _in_cameras(posed, measured, speed, LANDMARKS)
     distance = np.linalg.norm(seen, axis=2, keepdims=True)  # (B, S, 1, 21)
     wrist = np.maximum(distance[..., :1], _NEAREST)
     inverse = (1.0 / (noise.hint * measured.hint_sigma.T))[:, :, None, None]
@@ -225,9 +298,11 @@ def facing_points(posed: Posed, depth: DepthMeasurement) -> Array:
     return (cosine > _LEAST_FACING).astype(np.float64)
 
 
-def _in_cameras(posed: Posed, measured: PointMeasurements, speed: Array) -> Array:
-    """Return the landmarks (B, S, 3, 21) in each camera at its image's moment."""
-    points = posed.points[:, None, :, LANDMARKS]
+def _in_cameras(
+    posed: Posed, measured: PointMeasurements | JointMeasurements, speed: Array, marks: slice
+) -> Array:
+    """Return 21 of the points (B, S, 3, 21) in each camera at its image's moment."""
+    points = posed.points[:, None, :, marks]
     points = points + measured.lag[:, None, None] * speed[:, None]
     return measured.rotation @ points + measured.translation[:, :, None]
 

@@ -7,13 +7,16 @@ from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.hand_model.residuals import (
+    JOINTS,
     LANDMARKS,
     DepthMeasurement,
+    JointMeasurements,
     Noise,
     PointMeasurements,
     depth_term,
     facing_points,
     hint_term,
+    joint_term,
     point_term,
     robust,
     sample,
@@ -183,3 +186,76 @@ def test_robust_costs_are_bounded():
     assert cost[0] == 0 and weight[0] == 1
     assert 0.85 < cost[1] < 1.0
     assert cost[2] == pytest.approx(9.0) and weight[2] < 1e-9
+
+
+def seen_joints(noise: float = 0.01, offset=(0.0, 0.0, 0.0), seed: int = 1) -> JointMeasurements:
+    """Two networks' joints of both hands, each network in its own camera."""
+    generator = np.random.default_rng(seed)
+    turn = np.array([[0.8, 0.0, 0.6], [0.0, 1.0, 0.0], [-0.6, 0.0, 0.8]])
+    rotation, translation = np.stack([np.eye(3), turn]), np.array([[0.0, 0, 0], [0.05, 0, 0.1]])
+    points = MODEL.pose(state(), SIDES).points[..., JOINTS]
+    joints = rotation[:, None] @ points + translation[:, None, :, None]
+    joints = joints.transpose(0, 1, 3, 2) + generator.normal(0, noise, (2, 2, 21, 3)) + offset
+    return JointMeasurements(
+        rotation=rotation, translation=translation, joints=joints,
+        shape=np.tile(np.diag([100.0, 80.0, 50.0]), (2, 2, 21, 1, 1)),
+        place=np.tile(np.diag([30.0, 30.0, 10.0]), (2, 2, 1, 1)), lag=np.zeros(2),
+    )  # fmt: skip
+
+
+def joint_cost(data: JointMeasurements, step, noise: Noise):
+    return joint_term(MODEL.pose(state().moved(step), SIDES, shape=True), data, STILL, noise)[0]
+
+
+@pytest.mark.parametrize('reach', [1e3, 3.0])
+def test_the_joint_gradient_is_that_of_its_cost(reach):
+    data, noise = seen_joints(0.02), Noise(point_reach=reach)
+    still = np.zeros((2, size_of()))
+    numeric = numeric_gradient(lambda step: joint_cost(data, step, noise).cost, size_of())
+    np.testing.assert_allclose(
+        joint_cost(data, still, noise).gradient, numeric, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_joints_seen_perfectly_cost_nothing():
+    term = joint_cost(seen_joints(0.0), np.zeros((2, size_of())), Noise())
+    np.testing.assert_allclose(term.cost, 0, atol=1e-20)
+    np.testing.assert_allclose(term.gradient, 0, atol=1e-9)
+
+
+def test_an_error_all_joints_share_counts_once_and_not_21_times():
+    """The same displacement of all joints only meets ``place``."""
+    offset = np.array([0.01, 0.0, 0.02])
+    term = joint_cost(seen_joints(0.0, offset), np.zeros((2, size_of())), Noise(point_reach=1e3))
+    expected = 0.5 * 2 * ((30 * 0.01) ** 2 + (10 * 0.02) ** 2)  # two networks
+    np.testing.assert_allclose(term.cost, expected, rtol=1e-4)
+
+
+def test_a_joint_that_was_not_seen_says_nothing():
+    data = seen_joints(0.0)
+    data.shape[:, :, 8] = 0.0
+    data.joints[:, :, 8] = np.nan
+    term, weights = joint_term(MODEL.pose(state(), SIDES, shape=True), data, STILL, Noise())
+    assert np.isfinite(term.hessian).all()
+    np.testing.assert_allclose(term.cost, 0, atol=1e-20)
+    assert np.all(weights[:, :, 8] == 0) and np.all(np.delete(weights, 8, axis=2) > 0.99)
+
+
+def test_a_wild_joint_is_not_believed():
+    data = seen_joints(0.0)
+    data.joints[0, 1, 4] += 0.5
+    _, weights = joint_term(MODEL.pose(state(), SIDES, shape=True), data, STILL, Noise())
+    assert weights[0, 1, 4] < 0.01
+    assert weights[1].min() > 0.99 and weights[0, 0].min() > 0.99
+
+
+def test_networks_joints_in_images_are_compared_with_joints_not_landmarks():
+    offsets = np.tile([0.0, 0.01, 0.0], (21, 1))
+    model = FittingModel(load_hand_model('right'), offsets, surface=60)
+    posed = model.pose(state(), SIDES, shape=True)
+    data = measured()
+    joints = data.rotation[:, None] @ posed.points[..., JOINTS] + data.translation[:, None, :, None]
+    data.points[:] = (joints[:, :, :2] / joints[:, :, 2:]).transpose(0, 1, 3, 2)
+    exact, _ = point_term(posed, data, STILL, Noise(), JOINTS)
+    other, _ = point_term(posed, data, STILL, Noise())
+    assert exact.cost.max() < 1e-12 < other.cost.min()
