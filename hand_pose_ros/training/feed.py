@@ -1,0 +1,38 @@
+"""Batches prepared ahead of the training by threads, in the order of their steps."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Batch = TypeVar('Batch')
+
+
+class Feed(Generic[Batch]):
+    """Makes ``make(number)`` for consecutive numbers a little before each is asked for.
+
+    What a number gives depends on the number alone, never on the threads.
+    """
+
+    def __init__(self, make: Callable[[int], Batch], *, workers: int, ahead: int) -> None:
+        """Prepare with ``workers`` threads, 0 for none, at most ``ahead`` batches ahead."""
+        self._make = make
+        self._ahead = ahead
+        self._pool = ThreadPoolExecutor(workers, 'batches') if workers else None
+        self._waiting: dict[int, Future[Batch]] = {}
+
+    def take(self, number: int) -> Batch:
+        """Return batch ``number``; errors of its making are raised here."""
+        if self._pool is None:
+            return self._make(number)
+        wanted = range(number, number + self._ahead + 1)
+        for skipped in [known for known in self._waiting if known not in wanted]:
+            self._waiting.pop(skipped).cancel()
+        for coming in wanted:
+            if coming not in self._waiting:
+                self._waiting[coming] = self._pool.submit(self._make, coming)
+        return self._waiting.pop(number).result()
+
+    def close(self) -> None:
+        """Stop preparing."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)

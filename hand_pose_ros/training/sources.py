@@ -1,0 +1,151 @@
+"""Where batches come from: rendered clips, clips rendered on the fly, and recorded data sets."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from hand_pose_ros.datasets.batch import ViewBatch
+from hand_pose_ros.errors import TrainingError
+from hand_pose_ros.training.clip_store import ClipStore
+from hand_pose_ros.training.config import DataConfig, SourceConfig
+
+# Told how many of how many clips are rendered.
+Rendered = Callable[[int, int], None]
+# Clips rendered between two entries of the index.
+_CHUNK = 8
+
+
+class Source(Protocol):
+    """A numbered collection of clips.
+
+    Attributes:
+        count: clips, or 0 if there are infinitely many.
+    """
+
+    count: int
+
+    def read(self, clips: Sequence[int]) -> ViewBatch:
+        """Return the clips of these numbers as one batch."""
+        ...
+
+
+class SimulatedClips:
+    """Clips that are rendered when they are asked for; there is no end of them."""
+
+    count = 0
+
+    def __init__(self, config: SourceConfig, data: DataConfig, device: torch.device) -> None:
+        """Prepare the simulator."""
+        self._simulator = _simulator(config, device)
+        self._first, self._stream, self._frames = config.first, data.stream, data.frames
+
+    def read(self, clips: Sequence[int]) -> ViewBatch:
+        """Render the clips."""
+        numbers = [self._first + clip for clip in clips]
+        batches = self._simulator.clips(numbers, streams=(self._stream,), frames=self._frames)
+        return batches[self._stream]
+
+
+class CachedClips:
+    """A fixed number of simulated clips, rendered once into a folder."""
+
+    def __init__(
+        self, config: SourceConfig, data: DataConfig, device: torch.device,
+        *, render: bool = True, report: Rendered | None = None,
+    ) -> None:  # fmt: skip
+        """Open the clips and render those that are not there yet.
+
+        Args:
+            config: which clips.
+            data: stream, frames per clip and the cache folder.
+            device: where batches go.
+            render: render what is missing; otherwise another process already has.
+            report: told the progress of the rendering.
+        """
+        self.count = config.clips
+        self._device = device
+        description = {
+            'setting': config.setting, 'split': config.split, 'seed': config.seed,
+            'first': config.first, 'rectified': config.rectified,
+            'options': dict(config.options), 'stream': data.stream, 'frames': data.frames,
+        }  # fmt: skip
+        folder = data.cache.expanduser() / _name(description, config.clips)
+        self.store = ClipStore(folder, description, config.clips)
+        if render and self.store.done < self.count:
+            self._render(config, data, report)
+
+    def read(self, clips: Sequence[int]) -> ViewBatch:
+        """Return the clips from the cache."""
+        return self.store.read(clips, self._device)
+
+    def _render(self, config: SourceConfig, data: DataConfig, report: Rendered | None) -> None:
+        simulator = SimulatedClips(config, data, self._device)
+        while self.store.done < self.count:
+            done = self.store.done
+            batch = simulator.read(range(done, min(done + _CHUNK, self.count)))
+            self.store.append(batch)
+            if report is not None:
+                report(self.store.done, self.count)
+
+
+def make_source(
+    config: SourceConfig, data: DataConfig, device: torch.device,
+    *, render: bool = True, report: Rendered | None = None,
+) -> Source:  # fmt: skip
+    """Return the source of a configuration; arguments as in ``CachedClips``."""
+    if config.data != 'simulated':
+        from hand_pose_ros.training.recorded import RecordedClips
+
+        return RecordedClips(config, data, device)
+    if config.clips:
+        return CachedClips(config, data, device, render=render, report=report)
+    return SimulatedClips(config, data, device)
+
+
+def numbers_of_step(count: int, *, seed: int, step: int, batch: int) -> list[int]:
+    """Return which clips a step uses: a pure function, so that a resumed run goes on with them.
+
+    A finite source is walked through in a new random order each time; an endless one in order.
+    """
+    positions = range(step * batch, (step + 1) * batch)
+    if count == 0:
+        return list(positions)
+    orders = {
+        epoch: np.random.default_rng([seed, epoch]).permutation(count)
+        for epoch in {position // count for position in positions}
+    }
+    return [int(orders[position // count][position % count]) for position in positions]
+
+
+def drawn_source(weights: Sequence[float], *, seed: int, step: int) -> int:
+    """Return which source a step draws from."""
+    if len(weights) == 1:
+        return 0
+    shares = np.asarray(weights, np.float64) / np.sum(weights)
+    return int(np.random.default_rng([seed, 7, step]).choice(len(shares), p=shares))
+
+
+def _simulator(config: SourceConfig, device: torch.device) -> Any:
+    from hand_pose_ros.simulation.batch import BatchSimulator
+    from hand_pose_ros.simulation.batch_config import SimulationConfig
+
+    options: dict[str, Any] = dict(config.options)
+    try:
+        simulation = SimulationConfig(
+            seed=config.seed, setting=config.setting, split=config.split,  # type: ignore[arg-type]
+            rectified=config.rectified, **options,
+        )  # fmt: skip
+    except TypeError as error:
+        raise TrainingError(f'data.options of the simulation cannot be used: {error}') from None
+    return BatchSimulator(simulation, device)
+
+
+def _name(description: dict[str, Any], count: int) -> Path:
+    text = json.dumps([description, count], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Path(f'{description["stream"]}_{description["split"]}_{count}_{digest}')

@@ -1,0 +1,346 @@
+"""The trainer: steps, validation, checkpoints; a run that was killed goes on bit for bit."""
+
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from hand_pose_ros.datasets.batch import ViewBatch
+from hand_pose_ros.errors import TrainingError
+from hand_pose_ros.networks.checkpoint import save_checkpoint
+from hand_pose_ros.networks.resnet import ResNet, freeze_statistics
+from hand_pose_ros.training.config import TrainingConfig
+from hand_pose_ros.training.data import TrainingData
+from hand_pose_ros.training.distributed import World
+from hand_pose_ros.training.ema import MovingAverage
+from hand_pose_ros.training.initialise import initialise
+from hand_pose_ros.training.journal import Journal
+from hand_pose_ros.training.mapping import plain
+from hand_pose_ros.training.optimiser import clip_gradients, make_optimiser
+from hand_pose_ros.training.schedule import rate_factor
+from hand_pose_ros.training.seeds import generator, seed_step
+from hand_pose_ros.training.state import read_state, write_state
+from hand_pose_ros.training.tasks.base import Task
+from hand_pose_ros.training.validation import validate
+
+STATE = 'state.pt'
+MODEL = 'model.safetensors'
+
+
+class Progress(Protocol):
+    """Told what a run does."""
+
+    def rendered(self, done: int, total: int) -> None:
+        """Some clips are in the cache."""
+
+    def stepped(self, step: int, total: int, loss: float, seconds: float) -> None:
+        """A step is done; ``seconds`` of training so far."""
+
+    def validated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A validation is done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """How a run ended.
+
+    Attributes:
+        steps: optimiser steps done, those of earlier parts of the run included.
+        seconds: training time, likewise.
+        reason: ``finished``, ``time limit`` or ``stopped``.
+        metrics: of the exported weights on the validation set.
+        model: the exported checkpoint.
+    """
+
+    steps: int
+    seconds: float
+    reason: str
+    metrics: dict[str, float]
+    model: Path
+
+
+class Trainer:
+    """Trains one task in one folder.
+
+    The folder gets ``state.pt`` (to resume), ``model.safetensors`` with its card (the best weights
+    so far), ``metrics.jsonl``, TensorBoard logs and pictures.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, task: Task, folder: Path, *,
+        world: World | None = None, resume: bool = False, progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        """Build the network and the data, or take up the run in ``folder``.
+
+        Raises:
+            TrainingError: the run cannot start or be resumed.
+        """
+        self._config, self._task, self._folder = config, task, folder
+        self._world = world or World()
+        self._progress = progress
+        self._check_folder(resume)
+        _set_up_torch(config)
+        # Initial weights are the same on every process and do not depend on the data.
+        torch.manual_seed(config.seed)
+        network = task.build_network()
+        if config.initialise_from is not None:
+            initialise(network, task, config.initialise_from)
+        network = network.to(self._world.device)
+        if config.channels_last:
+            network = network.to(memory_format=torch.channels_last)
+        self.network = network.train()
+        self.average = MovingAverage(network, config.ema) if config.ema else None
+        self.optimiser = make_optimiser(network, config.optimiser)
+        self.step = 0
+        self._seconds = 0.0
+        self._best: dict[str, float] = {}
+        self._validated_at = -1
+        if resume:
+            self._load()
+        self._wrapped = self._world.wrap(network)
+        report = progress.rendered if progress is not None else None
+        self._data = TrainingData(
+            config.data, task, seed=config.seed, world=self._world, report=report
+        )
+        self._journal = (
+            Journal(folder, step=self.step, tensorboard=config.tensorboard)
+            if self._world.is_first
+            else None
+        )
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is validated and exported: the moving average, if there is one."""
+        return self.average.network if self.average is not None else self.network
+
+    def run(
+        self, *, steps: int | None = None, minutes: float | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Summary:  # fmt: skip
+        """Train until the configured number of steps, a limit, or until told to stop.
+
+        Args:
+            steps: stop after this many steps of the whole run.
+            minutes: stop, validate and export after this time; the learning rate then falls
+                with the time that has passed, so that it has annealed at the end.
+            stopped: asked after each step.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        config, began = self._config, time.monotonic()
+        earlier = self._seconds
+        last = min(config.steps, steps) if steps is not None else config.steps
+        limit = minutes * 60.0 if minutes is not None else None
+        reason = 'finished'
+        reserve = 0.0
+        try:
+            while self.step < last:
+                passed = time.monotonic() - began
+                share = (passed + reserve) / limit if limit else 0.0
+                self._take_step(max(self.step / config.steps, share))
+                self._seconds = earlier + time.monotonic() - began
+                if self.step % config.validate_every == 0 and self.step < last:
+                    start = time.monotonic()
+                    self._validate()
+                    reserve = max(reserve, time.monotonic() - start)
+                if self.step % config.checkpoint_every == 0:
+                    self._save()
+                if self._world.agree(stopped()):
+                    reason = 'stopped'
+                    break
+                passed = time.monotonic() - began
+                if limit and self._world.agree(passed + reserve >= limit):
+                    reason = 'time limit'
+                    break
+            self._seconds = earlier + time.monotonic() - began
+            if reason != 'stopped' and self._validated_at != self.step:
+                self._validate()
+            self._save()
+        finally:
+            self._data.close()
+            if self._journal is not None:
+                self._journal.close()
+        return Summary(
+            steps=self.step, seconds=self._seconds, reason=reason, metrics=dict(self._best),
+            model=self._folder / MODEL,
+        )  # fmt: skip
+
+    def _take_step(self, progress: float) -> None:
+        """Do one optimiser step."""
+        config = self._config
+        factor = rate_factor(config.schedule, self.step, progress)
+        for group in self.optimiser.param_groups:
+            group['lr'] = config.optimiser.learning_rate * factor
+        seed_step(config.seed, self.step, self._world.rank)
+        self.network.train()
+        if config.freeze_norm:
+            _freeze_backbones(self.network)
+        self.optimiser.zero_grad(set_to_none=True)
+        for part in range(config.optimiser.accumulate):
+            number = self.step * config.optimiser.accumulate + part
+            loss, terms = self._accumulate(number)
+        norm = clip_gradients(self.network, config.optimiser)
+        if norm is not None and not torch.isfinite(norm):
+            self._fail(self._data.make(number), 'gradient')
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update()
+        self.step += 1
+        if self._progress is not None and self._world.is_first:
+            self._progress.stepped(self.step, config.steps, loss, self._seconds)
+        if self._journal is not None and self.step % config.log_every == 0:
+            values = {name: float(term) for name, term in terms.items()} | {
+                'total': loss, 'learning_rate': config.optimiser.learning_rate * factor,
+                'seconds': self._seconds,
+            }  # fmt: skip
+            if norm is not None:
+                values['gradient_norm'] = float(norm)
+            self._journal.add('train', self.step, values)
+
+    def _accumulate(self, number: int) -> tuple[float, Mapping[str, Tensor]]:
+        """Add the gradient of one batch; return its loss over all processes and its terms."""
+        config = self._config
+        batch = self._data.take(number)
+        draws = generator(config.seed, 3, number, self._world.rank)
+        with torch.autocast(
+            self._world.device.type, torch.bfloat16, enabled=config.precision == 'bfloat16'
+        ):
+            total, terms = self._task.loss(self._wrapped, batch, draws)
+        value = self._world.mean(total.detach().float().clone())
+        if not torch.isfinite(value):
+            self._fail(batch, 'loss')
+        (total / config.optimiser.accumulate).backward()
+        return float(value), terms
+
+    def _fail(self, batch: ViewBatch, what: str) -> None:
+        path = self._folder / f'not_finite_step_{self.step}_rank_{self._world.rank}.safetensors'
+        tensors = {
+            name: value.detach().cpu().contiguous().clone()
+            for name, value in vars(batch).items()
+            if isinstance(value, Tensor)
+        }
+        safetensors.torch.save_file(tensors, path)
+        raise TrainingError(
+            f'the {what} of step {self.step} is not finite, its batch is in {path}: look at it, '
+            'lower optimiser.learning_rate or set optimiser.clip_norm, and --resume'
+        )
+
+    def _validate(self) -> None:
+        """Measure the weights, export them if they are the best, draw pictures."""
+        self._validated_at = self.step
+        if self._journal is not None:
+            result = validate(self._task, self.evaluated, self._data.validation())
+            self._journal.add('validation', self.step, result.metrics)
+            metric = self._task.metric
+            if not self._best or result.metrics[metric] <= self._best[metric]:
+                self._best = result.metrics
+                self._export()
+            self._draw()
+            if self._progress is not None:
+                self._progress.validated(self.step, result.metrics)
+        self._world.wait()
+
+    def _export(self) -> None:
+        config = self._config
+        save_checkpoint(
+            self._folder / MODEL, self.evaluated, self._task.name, self._task.network_config,
+            {
+                'training': plain(config), 'data': plain(config.data), 'seed': config.seed,
+                'steps': self.step, 'seconds': round(self._seconds, 1),
+                'metrics': {name: _rounded(value) for name, value in self._best.items()},
+                'hardware': _hardware(self._world), 'torch': torch.__version__,
+            },
+            half=config.half,
+        )  # fmt: skip
+
+    def _draw(self) -> None:
+        from hand_pose_ros.training.pictures import draw_curves, draw_samples
+
+        draw_curves(self._folder)
+        batch = next(self._data.validation())
+        draw_samples(self._folder / 'samples.png', self._task, self.evaluated, batch)
+
+    def _save(self) -> None:
+        if self._world.is_first:
+            write_state(self._folder / STATE, {
+                'network': self.network.state_dict(),
+                'average': self.average.network.state_dict() if self.average else None,
+                'updates': self.average.updates if self.average else 0,
+                'optimiser': self.optimiser.state_dict(),
+                'step': self.step, 'seconds': self._seconds, 'best': self._best,
+                'validated_at': self._validated_at, 'config': _identity(self._config),
+            })  # fmt: skip
+        self._world.wait()
+
+    def _load(self) -> None:
+        path = self._folder / STATE
+        state = read_state(path)
+        own = _identity(self._config)
+        different = sorted(key for key in own if state['config'].get(key) != own[key])
+        if different:
+            raise TrainingError(
+                f'{path} was written with another {different[0]}: resume with the configuration '
+                'the run was started with'
+            )
+        self.network.load_state_dict(state['network'])
+        if self.average is not None:
+            self.average.network.load_state_dict(state['average'])
+            self.average.updates = state['updates']
+        self.optimiser.load_state_dict(state['optimiser'])
+        self.step, self._seconds = state['step'], state['seconds']
+        self._best, self._validated_at = state['best'], state['validated_at']
+
+    def _check_folder(self, resume: bool) -> None:
+        if not resume and (self._folder / STATE).exists():
+            raise TrainingError(
+                f'{self._folder} holds a run already: give --resume to go on with it, or another '
+                '--output'
+            )
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(
+                f'cannot make {self._folder} ({error.strerror}): name another --output'
+            ) from error
+
+
+def _set_up_torch(config: TrainingConfig) -> None:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(config.deterministic)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    torch.set_float32_matmul_precision('highest' if config.deterministic else 'high')
+
+
+def _freeze_backbones(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, ResNet):
+            freeze_statistics(module)
+
+
+def _identity(config: TrainingConfig) -> dict[str, Any]:
+    """The parts of a configuration that a resumed run must share with the one it goes on with."""
+    values = plain(config)
+    for free in ('steps', 'threads', 'tensorboard', 'half', 'checkpoint_every', 'log_every'):
+        values.pop(free)
+    for free in ('workers', 'ahead', 'cache'):
+        values['data'].pop(free)
+    return values
+
+
+def _hardware(world: World) -> str:
+    if world.device.type == 'cuda':
+        return f'{world.size} x {torch.cuda.get_device_name(world.device)}'
+    return f'{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads'
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
