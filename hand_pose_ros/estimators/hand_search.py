@@ -1,6 +1,7 @@
 """Hand search: where in which streams the networks look, for tracked hands and for new ones."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from hand_pose_ros.estimators.association import (
     Place,
@@ -19,6 +20,34 @@ from hand_pose_ros.estimators.tracking import Track
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 
 _PALM_OVERLAP, _HAND_OVERLAP = 0.2, 0.5
+
+
+class LandmarkSearch(Protocol):
+    """What finds landmarks of hands in the 2D streams of a frame; see ``HandSearch``."""
+
+    def reset(self) -> None:
+        """Begin anew."""
+        ...
+
+    def spent(self, seconds: float) -> None:
+        """Learn how long the whole frame took."""
+        ...
+
+    def begin(self, views: dict[str, View]) -> None:
+        """Take the images of a new frame."""
+        ...
+
+    def follow(
+        self, tracks: Sequence[Track], expected: Sequence[HandState], views: dict[str, View]
+    ) -> list[dict[str, HandLandmarks]]:
+        """Return landmarks by stream for each track."""
+        ...
+
+    def find(
+        self, stamp: int, tracks: Sequence[Track], views: dict[str, View], room: int
+    ) -> tuple[str, list[HandLandmarks]]:
+        """Return new hands, and the stream that shows them."""
+        ...
 
 
 class HandSearch:

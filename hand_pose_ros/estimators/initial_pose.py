@@ -55,6 +55,24 @@ def initial_states(
     return stack_states(starts)
 
 
+def states_at_joints(model: FittingModel, side: int, joints: Array, shape: Array) -> HandState:
+    """Return starts for a hand whose joints are known, with fingers more and less bent.
+
+    Args:
+        model: the hand.
+        side: 0 left, 1 right.
+        joints: (21, 3) metres in the frame of the fit.
+        shape: (K,) shape coefficients to assume.
+    """
+    starts = []
+    for bend in _BENDS:
+        flat = model.landmarks(_state(model, np.eye(3), shape, bend), np.array([side]))[0]
+        rotation = _aligned(palm_points(flat), palm_points(joints))
+        place = palm_points(joints).mean(axis=0) - rotation @ palm_points(flat).mean(axis=0)
+        starts.append(_moved(_state(model, rotation, shape, bend), place))
+    return stack_states(starts)
+
+
 def palm_points(landmarks: Array) -> Array:
     """Return the palm's landmarks (6, D) of (21, D): wrist, thumb base and knuckles."""
     return landmarks[_PALM]

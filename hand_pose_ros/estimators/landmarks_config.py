@@ -2,11 +2,13 @@
 
 import difflib
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.estimators.one_euro import OneEuroConfig
 from hand_pose_ros.hand_model.residuals import Noise
+
+Config = TypeVar('Config')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,16 @@ def landmarks_config(options: dict[str, Any] | None) -> LandmarksConfig:
     Raises:
         HandPoseError: an option does not exist or has a value of another kind.
     """
-    return _set(LandmarksConfig(), options or {}, '')
+    return with_options(LandmarksConfig(), options)
+
+
+def with_options(config: Config, options: dict[str, Any] | None) -> Config:
+    """Return a frozen configuration with some options set, nested ones as dictionaries.
+
+    Raises:
+        HandPoseError: an option does not exist or has a value of another kind.
+    """
+    return _set(config, options or {}, '')
 
 
 def _set(config: Any, options: dict[str, Any], path: str) -> Any:
@@ -139,6 +150,10 @@ def _value(current: Any, value: Any, name: str) -> Any:
         if isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value):
             return tuple(value)
         raise HandPoseError(f'estimator option {name!r} takes a list of names, got {value!r}')
+    if isinstance(current, str):
+        if isinstance(value, str):
+            return value
+        raise HandPoseError(f'estimator option {name!r} takes a text, got {value!r}')
     if isinstance(current, bool):
         if isinstance(value, bool):
             return value

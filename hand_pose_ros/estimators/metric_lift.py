@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.initial_pose import initial_states
+from hand_pose_ros.estimators.initial_pose import initial_states, states_at_joints
 from hand_pose_ros.estimators.landmark_model import LandmarkModel
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.network_hands import NetworkHand
+from hand_pose_ros.estimators.network_measurements import joint_measurements, pixel_measurements
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
@@ -32,12 +34,13 @@ class HandEvidence:
 
     Attributes:
         side: 0 left, 1 right.
-        landmarks: what the networks saw, by stream.
+        landmarks: what the landmark network saw, by stream.
         expected: state predicted from the track (one hand).
         rate: (P - K,) its rates of change, per second.
         shape_precision: (K, K) how hard the shape is held.
         shape_knowledge: (K, K) what is really known of it.
         elapsed: seconds since the track was last fitted; None for a hand without a past.
+        joints: what networks saw that see hands in 3D.
     """
 
     side: int
@@ -47,12 +50,30 @@ class HandEvidence:
     shape_precision: Array
     shape_knowledge: Array
     elapsed: float | None
+    joints: tuple[NetworkHand, ...] = ()
+
+    @property
+    def is_recognised(self) -> bool:
+        """Whether any network saw the hand."""
+        return bool(self.landmarks or self.joints)
+
+    @property
+    def presence(self) -> float:
+        """Probability of a hand that the surest network gives."""
+        looks = [hand.presence for hand in self.landmarks.values()]
+        looks += [hand.presence for hand in self.joints]
+        return max(looks, default=0.0)
+
+    def belief(self, fit: Fit, row: int) -> float:
+        """Return the mean weight in 0..1 that a fit, whose row this is, gave what was seen."""
+        total = fit.point_weights[:, row].sum() + fit.joint_weights[:, row].sum()
+        return float(total / (JOINT_COUNT * max(len(self.landmarks) + len(self.joints), 1)))
 
 
-def inside(seen: HandLandmarks, camera: Camera) -> NDArray[np.bool_]:
-    """Say which landmarks (21,) lie in the image."""
+def inside(pixels: Array, camera: Camera) -> NDArray[np.bool_]:
+    """Say which pixels (N, 2) lie in the image: (N,)."""
     size = (camera.width - 1, camera.height - 1)
-    return np.asarray(((seen.points >= 0) & (seen.points <= size)).all(axis=1))
+    return np.asarray(((pixels >= 0) & (pixels <= size)).all(axis=1))
 
 
 class MetricLift:
@@ -83,31 +104,47 @@ class MetricLift:
     ) -> tuple[HandState, float]:  # fmt: skip
         """Return the best pose for a hand that only one image has shown, and its cost."""
         starts = initial_states(self.model, side, view, seen, depth, shape)
+        return self._cold(
+            starts, side, {view.name: view}, depth, shape_precision, {view.name: seen}
+        )
+
+    def start_at_joints(
+        self, side: int, view: View, seen: NetworkHand, depth: View | None,
+        shape: Array, shape_precision: Array,
+    ) -> HandState:  # fmt: skip
+        """Return the best pose for a hand that a network has shown in 3D."""
+        starts = states_at_joints(self.model, side, seen.joints_in(view), shape)
+        views = {view.name: view}
+        return self._cold(starts, side, views, depth, shape_precision, {}, (seen,))[0]
+
+    def _cold(
+        self, starts: HandState, side: int, views: dict[str, View], depth: View | None,
+        shape_precision: Array, landmarks: dict[str, HandLandmarks],
+        joints: tuple[NetworkHand, ...] = (),
+    ) -> tuple[HandState, float]:  # fmt: skip
+        """Fit one hand from several starts; return the best pose and its cost."""
         count = len(starts.wrist)
         evidence = HandEvidence(
             side=side,
-            landmarks={view.name: seen},
+            landmarks=landmarks,
             expected=starts.take([0]),
             rate=np.zeros(self.freedom),
             shape_precision=shape_precision,
             shape_knowledge=shape_precision,
             elapsed=None,
+            joints=joints,
         )
-        points = self._points([evidence] * count, {view.name: view})
-        noise = replace(self._config.noise, depth_reach=_COLD_REACH)
         problem = Problem(
             model=self.model,
             sides=np.full(count, side),
-            measurements=Measurements(
-                points=points, depth=depth.depth_measurement() if depth else None
-            ),
+            measurements=self._measurements([evidence] * count, views, depth),
             prior=Prior(
                 mean=starts,
                 precision=np.zeros((count, self.freedom)),
                 shape_precision=np.tile(shape_precision, (count, 1, 1)),
                 shape_knowledge=np.tile(shape_precision, (count, 1, 1)),
             ),
-            noise=noise,
+            noise=replace(self._config.noise, depth_reach=_COLD_REACH),
         )
         fit = problem.fit(starts, self._config.cold_iterations)
         best = int(np.argmin(fit.cost))
@@ -125,10 +162,7 @@ class MetricLift:
         problem = Problem(
             model=self.model,
             sides=np.array([hand.side for hand in hands]),
-            measurements=Measurements(
-                points=self._points(hands, views),
-                depth=depth.depth_measurement() if depth else None,
-            ),
+            measurements=self._measurements(hands, views, depth),
             prior=Prior(
                 mean=mean,
                 precision=np.stack([self._precision(hand) for hand in hands]),
@@ -139,6 +173,17 @@ class MetricLift:
             rate=np.stack([hand.rate for hand in hands]),
         )
         return problem.fit(mean, self._config.iterations)
+
+    def _measurements(
+        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
+    ) -> Measurements:
+        joints = [hand.joints for hand in hands]
+        return Measurements(
+            points=self._points(hands, views),
+            depth=depth.depth_measurement() if depth else None,
+            joints=joint_measurements(joints, views),
+            pixels=pixel_measurements(joints, views),
+        )
 
     def _precision(self, hand: HandEvidence) -> Array:
         """Return how much the prediction counts (P - K,)."""
@@ -169,7 +214,9 @@ class MetricLift:
                 points[row, column] = camera.undistort(seen.points)
                 size = seen.region.size / focal
                 # Landmarks outside of the image are guesses.
-                sigma[row, column] = self._sigma * size * np.where(inside(seen, camera), 1.0, 4.0)
+                sigma[row, column] = (
+                    self._sigma * size * np.where(inside(seen.points, camera), 1.0, 4.0)
+                )
                 hint_sigma[row, column] = self._depth_sigma[self._modalities[name]] * size
                 relative[row, column] = (seen.relative_depth - seen.relative_depth[0]) / focal
         chosen = [views[name] for name in names]

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
-from hand_pose_ros.estimators.metric_lift import inside
+from hand_pose_ros.estimators.metric_lift import HandEvidence, inside
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.tracking import Track
 from hand_pose_ros.hand_model.fitting import Fit, rotation_vectors
@@ -44,19 +43,24 @@ class ResultMaker:
         self._covariances: dict[int, Array] = {}
 
     def tracked(
-        self, track: Track, fit: Fit, row: int, landmarks: dict[str, HandLandmarks],
+        self, track: Track, fit: Fit, row: int, seen: HandEvidence,
         views: dict[str, View], depth: View | None, stamp: int,
     ) -> Draft:  # fmt: skip
         """Return a hand that was seen in this frame."""
         covariance = fit.joint_covariance[row] * self._config.inflation**2
-        if not landmarks:
+        if not seen.is_recognised:
             covariance = covariance + np.eye(3) * 0.02**2
         self._covariances[track.number] = covariance
-        sources = list(landmarks)
-        if depth is not None and fit.depth_points[row] > 0:
+        pixels = {hand.stream: hand.pixels for hand in seen.joints}
+        pixels.update((name, hand.points) for name, hand in seen.landmarks.items())
+        sources = [*seen.landmarks, *(name for name in pixels if name not in seen.landmarks)]
+        if depth is not None and fit.depth_points[row] > 0 and depth.name not in sources:
             sources.append(depth.name)
-        belief = _belief(fit, row, landmarks) * _in_view(landmarks, views)
-        score = track.presence * belief if landmarks else _HELD_SCORE * float(fit.depth_share[row])
+        if seen.is_recognised:
+            belief = float(np.clip(seen.belief(fit, row) / 0.6, 0.0, 1.0))
+            score = track.presence * (belief * _in_view(pixels, views))
+        else:
+            score = _HELD_SCORE * float(fit.depth_share[row])
         pose = HandPose(
             side=SIDES[track.side],
             track_id=track.number,
@@ -66,7 +70,7 @@ class ResultMaker:
             joints_raw=fit.joints[row],
             confidence=_confidence(covariance, score),
             covariance=covariance,
-            joints_2d={name: hand.points for name, hand in landmarks.items()},
+            joints_2d=pixels,
             sources=tuple(sources),
         )
         return Draft(pose=pose, side=track.side, state=track.filtered(stamp))
@@ -131,17 +135,9 @@ class ResultMaker:
         )
 
 
-def _belief(fit: Fit, row: int, landmarks: dict[str, HandLandmarks]) -> float:
-    """Return how well the fit explains its landmarks, 0..1."""
-    if not landmarks:
-        return 0.0
-    mean = fit.point_weights[:, row].sum() / (JOINT_COUNT * len(landmarks))
-    return float(np.clip(mean / 0.6, 0.0, 1.0))
-
-
-def _in_view(landmarks: dict[str, HandLandmarks], views: dict[str, View]) -> float:
-    """Return the share of the landmarks inside the image that shows most of them."""
-    shares = (inside(hand, views[name].camera).mean() for name, hand in landmarks.items())
+def _in_view(pixels: dict[str, Array], views: dict[str, View]) -> float:
+    """Return the share of the joints inside the image that shows most of them."""
+    shares = (inside(points, views[name].camera).mean() for name, points in pixels.items())
     return float(max(shares, default=0.0))
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import inverse
 from hand_pose_ros.hand_model.residuals import DepthMeasurement
-from hand_pose_ros.rig.frame import RigFrame, StreamImage
+from hand_pose_ros.rig.frame import MODALITIES, Modality, RigFrame, StreamImage
+from hand_pose_ros.rig.model import RigDescription
 
 Array = NDArray[np.float64]
 
@@ -68,6 +69,13 @@ def views_of(frame: RigFrame) -> dict[str, View]:
             lag=(stream.stamp - frame.stamp) * 1e-9,
         )
     return views
+
+
+def modalities_of(rig: RigDescription | None) -> dict[str, Modality]:
+    """Return the modality of each stream by name; without a rig, streams are called by it."""
+    if rig is None:
+        return {modality: modality for modality in MODALITIES}
+    return {name: camera.modality for name, camera in rig.cameras.items()}
 
 
 def _size(camera: Camera) -> tuple[int, int]:

@@ -192,7 +192,7 @@ def joint_term(
         the normal equations, and (S, B, 21) the weight in 0..1 each joint was given.
     """
     seen = _in_cameras(posed, measured, speed, JOINTS)  # (B, S, 3, 21)
-    valid = measured.shape.any(axis=(3, 4)).transpose(1, 0, 2).astype(np.float64)
+    valid = np.any(measured.shape, axis=(3, 4)).astype(np.float64).transpose(1, 0, 2)
     share = valid / np.maximum(valid.sum(axis=2, keepdims=True), 1.0)  # (B, S, 21)
     target = measured.joints.transpose(1, 0, 3, 2)
     away = np.where(valid[:, :, None] > 0, seen - target, 0.0)

@@ -1,0 +1,402 @@
+"""Hand follower: follows both hands of a rig's wearer with whatever sees them, frame by frame."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.blob_fallback import BlobFallback, palm_middle
+from hand_pose_ros.estimators.flat_tracking import FlatTracker
+from hand_pose_ros.estimators.hand_search import LandmarkSearch
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
+from hand_pose_ros.estimators.network_hands import NetworkHand
+from hand_pose_ros.estimators.results import Draft, ResultMaker
+from hand_pose_ros.estimators.rig_views import View, views_of
+from hand_pose_ros.estimators.stage_timer import StageTimer
+from hand_pose_ros.estimators.tracking import Track, Tracker
+from hand_pose_ros.hand_model.fitting import Fit
+from hand_pose_ros.hand_model.hand_pose import HandPose
+from hand_pose_ros.hand_model.kinematics import HandState
+from hand_pose_ros.rig.frame import Modality, RigFrame
+
+Array = NDArray[np.float64]
+
+# Share of belief in its landmarks below which a fit does not explain the images.
+_POOR, _POOR_FRAMES = 0.35, 3
+_SURE = 0.95  # probability of the side a network that tells the hands apart gives
+
+
+class NetworkSearch(Protocol):
+    """What finds and refines hands with networks that see them in 3D."""
+
+    def reset(self) -> None:
+        """Forget what was seen."""
+        ...
+
+    def look(self, views: dict[str, View]) -> list[NetworkHand]:
+        """Return the hands that show in the whole images of a frame, most certain first."""
+        ...
+
+    def assign(
+        self,
+        hands: Sequence[NetworkHand],
+        places: Sequence[tuple[int, Array]],
+        views: dict[str, View],
+    ) -> tuple[list[list[NetworkHand]], list[NetworkHand]]:
+        """Return the hands at each place, a side and joints (21, 3), and those at none."""
+        ...
+
+    def refine(
+        self, views: dict[str, View], places: Sequence[tuple[int, Array]]
+    ) -> list[list[NetworkHand]]:
+        """Return what a closer look at each place, a side and joints (21, 3), shows."""
+        ...
+
+
+class HandFollower:
+    """Follows both hands through the frames of a rig.
+
+    Landmarks in images and the joints of networks are evidence; depth holds what was found; one fit
+    of the hand model combines all.
+
+    Attributes:
+        name: registered name.
+        model_hash: hash of the network weights in use.
+        timings: seconds per stage of the last frame.
+        config: the options in use.
+    """
+
+    name = 'follower'
+    model_hash = ''
+
+    def __init__(
+        self,
+        config: LandmarksConfig,
+        modalities: dict[str, Modality],
+        lift: MetricLift,
+        search: LandmarkSearch,
+        timer: StageTimer,
+        *,
+        flat: FlatTracker | None = None,
+        networks: NetworkSearch | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            config: options.
+            modalities: modality of each stream by name.
+            lift: fits the hand model.
+            search: finds landmarks in the 2D streams.
+            timer: counts the stages detect_2d, track, fit and mesh, and others of the search.
+            flat: follows hands in 2D where nothing is calibrated.
+            networks: finds hands in 3D.
+        """
+        self.config, self._modalities, self._lift = config, modalities, lift
+        self._search, self._timer, self._flat, self._networks = search, timer, flat, networks
+        self.timings = timer.seconds
+        self._results = ResultMaker(lift.model.data, lift.model, config)
+        self._tracker = Tracker(config, lift.model.shapes, lift.freedom)
+        self._blobs = BlobFallback(lift.model, config, self._tracker.new_number)
+        self._stamp: int | None = None
+
+    def reset(self) -> None:
+        """Forget all tracks, as after a jump of time."""
+        self._tracker.reset()
+        if self._flat is not None:
+            self._flat.reset()
+        if self._networks is not None:
+            self._networks.reset()
+        self._search.reset()
+        self._blobs.reset()
+        self._stamp = None
+
+    def estimate(self, frame: RigFrame) -> list[HandPose]:
+        """Return the hands in one frame, expressed in ``frame.frame_id``."""
+        self._timer.begin()
+        self.timings = self._timer.seconds
+        gap = 0.0 if self._stamp is None else (frame.stamp - self._stamp) * 1e-9
+        if gap < 0.0 or gap > self.config.tracking.gap:
+            self.reset()
+        self._stamp = frame.stamp
+        views = views_of(frame)
+        flat = self._two_dimensional(views)
+        depth = self._depth(views)
+        if self._flat is not None and not flat and depth is None:
+            with self._timer.stage('detect_2d'):
+                return self._flat.estimate(frame)
+        self._search.begin(flat)
+        self._views = views
+        evidence = self._refine(self._look(frame.stamp, flat, depth))
+        fit = None
+        if evidence:
+            with self._timer.stage('fit'):
+                fit = self._lift.fit([hand for _, hand in evidence], views, depth)
+        drafts = self._report(frame.stamp, evidence, fit, depth)
+        if self.config.blobs and len(self._tracker.tracks) < self.config.max_hands:
+            with self._timer.stage('detect_2d'):
+                drafts += self._unrecognised(frame.stamp, flat, depth)
+        with self._timer.stage('mesh'):
+            poses = self._results.finish(drafts)
+        self._search.spent(sum(self.timings.values()))
+        return poses
+
+    def _unrecognised(self, stamp: int, views: dict[str, View], depth: View | None) -> list[Draft]:
+        """Return the places of hands that the networks do not see."""
+        warm_or_near = [view for name, view in views.items() if self._is(name, 'thermal')]
+        if depth is not None:
+            warm_or_near.insert(0, depth)
+        tracks = self._tracker.tracks
+        palms = [self._palm(track) for track in tracks]
+        sides = {track.side for track in tracks}
+        found = self._blobs.update(stamp, warm_or_near, palms, sides, alone=not views)
+        return [Draft(pose=pose, side=place.side, state=state) for place, state, pose in found]
+
+    def _palm(self, track: Track) -> Array:
+        return palm_middle(self._joints(track, track.state))
+
+    def _is(self, name: str, modality: Modality) -> bool:
+        return self._modalities.get(name) == modality
+
+    def _look(
+        self, stamp: int, views: dict[str, View], depth: View | None
+    ) -> list[tuple[Track, HandEvidence]]:
+        """Find every known hand in the images, then new ones; return what to fit."""
+        tracks = list(self._tracker.tracks)
+        with self._timer.stage('track'):
+            expected = [track.predict(stamp) for track in tracks]
+        seen = self._search.follow(tracks, expected, views)
+        at_tracks, elsewhere = self._network_hands(tracks, expected)
+        evidence = []
+        for track, state, landmarks, joints in zip(tracks, expected, seen, at_tracks, strict=True):
+            for hand in landmarks.values():
+                track.vote(hand.right_probability, hand.presence)
+            for network_hand in joints:
+                track.vote(_SURE if network_hand.side else 1.0 - _SURE, network_hand.presence)
+            if (landmarks or joints) and track.poor >= _POOR_FRAMES:
+                state = self._restart(track, landmarks, joints, depth)
+            held = depth is not None and not self._expired(
+                track, stamp, self.config.tracking.blob_time
+            )
+            if landmarks or joints or held:
+                evidence.append((track, self._evidence(track, state, landmarks, stamp, joints)))
+        evidence += self._begin_network_hands(stamp, elsewhere, depth)
+        evidence += self._find(stamp, views, depth)
+        with self._timer.stage('track'):
+            self._settle_sides(evidence, depth)
+        return evidence
+
+    def _network_hands(
+        self, tracks: Sequence[Track], expected: Sequence[HandState]
+    ) -> tuple[list[list[NetworkHand]], list[NetworkHand]]:
+        """Return what networks see in whole images: at each track, and elsewhere."""
+        if self._networks is None:
+            return [[] for _ in tracks], []
+        hands = self._networks.look(self._views)
+        places = [
+            (track.side, self._joints(track, state))
+            for track, state in zip(tracks, expected, strict=True)
+        ]
+        return self._networks.assign(hands, places, self._views)
+
+    def _begin_network_hands(
+        self, stamp: int, hands: Sequence[NetworkHand], depth: View | None
+    ) -> list[tuple[Track, HandEvidence]]:
+        """Begin tracks of hands that networks see where none is tracked."""
+        begun = []
+        for hand in hands:
+            votes = float(np.log(_SURE / (1.0 - _SURE))) * (1 if hand.side else -1)
+            side = self._tracker.free_side(votes)
+            if side is None or len(self._tracker.tracks) >= self.config.max_hands:
+                continue
+            with self._timer.stage('fit'):
+                shape, precision = self._tracker.shape(side)
+                state = self._lift.start_at_joints(
+                    side, self._views[hand.stream], hand, depth, shape,
+                    precision / self.config.tracking.shape_trust,
+                )  # fmt: skip
+            track = self._start(side, votes, state, stamp)
+            begun.append((track, self._evidence(track, state, {}, stamp, [hand], new=True)))
+        return begun
+
+    def _refine(
+        self, evidence: list[tuple[Track, HandEvidence]]
+    ) -> list[tuple[Track, HandEvidence]]:
+        """Add what networks see in crops around the hands."""
+        if self._networks is None or not evidence:
+            return evidence
+        places = [(track.side, self._joints(track, hand.expected)) for track, hand in evidence]
+        closer = self._networks.refine(self._views, places)
+        return [
+            (track, replace(hand, joints=(*hand.joints, *more)))
+            for (track, hand), more in zip(evidence, closer, strict=True)
+        ]
+
+    def _joints(self, track: Track, state: HandState) -> Array:
+        return self._lift.model.landmarks(state, np.array([track.side]))[0]
+
+    def _find(
+        self, stamp: int, views: dict[str, View], depth: View | None
+    ) -> list[tuple[Track, HandEvidence]]:
+        """Begin tracks of hands that are not tracked yet."""
+        tracks = self._tracker.tracks
+        room = self.config.max_hands - len(tracks)
+        stream, hands = self._search.find(stamp, tracks, views, room)
+        begun = []
+        for hand in hands:
+            track = self._begin(stamp, views[stream], hand, depth)
+            if track is not None:
+                evidence = self._evidence(track, track.state, {stream: hand}, stamp, new=True)
+                begun.append((track, evidence))
+        return begun
+
+    def _begin(
+        self, stamp: int, view: View, hand: HandLandmarks, depth: View | None
+    ) -> Track | None:
+        bounded = float(np.clip(hand.right_probability, 0.01, 0.99))
+        votes = float(np.log(bounded / (1.0 - bounded)))
+        side = self._tracker.free_side(votes)
+        if side is None:
+            return None
+        with self._timer.stage('fit'):
+            shape, precision = self._tracker.shape(side)
+            state, _ = self._lift.start(
+                side, view, hand, depth, shape, precision / self.config.tracking.shape_trust
+            )
+        return self._start(side, votes, state, stamp)
+
+    def _start(self, side: int, votes: float, state: HandState, stamp: int) -> Track:
+        palm = palm_middle(self._lift.model.landmarks(state, np.array([side]))[0])
+        number = self._blobs.take_number(palm)
+        return self._tracker.begin(side, votes, state, stamp, number)
+
+    def _restart(
+        self, track: Track, landmarks: dict[str, HandLandmarks], joints: Sequence[NetworkHand],
+        depth: View | None,
+    ) -> HandState:  # fmt: skip
+        """Start a track's pose anew from a network's joints or its clearest landmarks."""
+        shape, precision = track.state.shape[0], track.prior_precision()
+        with self._timer.stage('fit'):
+            if joints:
+                best = max(joints, key=lambda seen: seen.presence)
+                view = self._views[best.stream]
+                state = self._lift.start_at_joints(track.side, view, best, depth, shape, precision)
+            else:
+                name, hand = max(landmarks.items(), key=lambda item: item[1].presence)
+                view = self._views[name]
+                state, _ = self._lift.start(track.side, view, hand, depth, shape, precision)
+        track.state, track.poor, track.fitted = state, 0, False
+        track.rate = np.zeros_like(track.rate)
+        track.restart_filters()
+        return state
+
+    def _settle_sides(self, evidence: list[tuple[Track, HandEvidence]], depth: View | None) -> None:
+        """Change the side of tracks whose votes say so, and start their poses anew."""
+        for track in self._tracker.wrong_sides():
+            track.side = 1 - track.side
+            for row, (owner, hand) in enumerate(evidence):
+                if owner is track and (hand.landmarks or hand.joints):
+                    state = self._restart(track, hand.landmarks, hand.joints, depth)
+                    stamp = self._stamp or 0
+                    evidence[row] = (
+                        track,
+                        self._evidence(track, state, hand.landmarks, stamp, hand.joints, new=True),
+                    )
+
+    def _evidence(
+        self, track: Track, state: HandState, landmarks: dict[str, HandLandmarks], stamp: int,
+        joints: Sequence[NetworkHand] = (), new: bool = False,
+    ) -> HandEvidence:  # fmt: skip
+        fresh = new or not track.fitted
+        return HandEvidence(
+            side=track.side,
+            landmarks=landmarks,
+            joints=tuple(joints),
+            expected=state,
+            rate=track.rate,
+            shape_precision=track.prior_precision(),
+            shape_knowledge=track.shape_precision,
+            elapsed=None if fresh else (stamp - track.stamp) * 1e-9,
+        )
+
+    def _report(
+        self, stamp: int, evidence: list[tuple[Track, HandEvidence]], fit: Fit | None,
+        depth: View | None,
+    ) -> list[Draft]:  # fmt: skip
+        """Bring the tracks up to date and make the results."""
+        rows: dict[int, int] = {}
+        with self._timer.stage('track'):
+            for row, (track, hand) in enumerate(evidence):
+                if fit is not None and self._believable(hand, fit, row):
+                    rows[track.number] = row
+                    self._accept(track, hand, fit, row, stamp)
+            doubles = self._doubles(rows, fit)
+            poses = []
+            for track in list(self._tracker.tracks):
+                found = rows.get(track.number)
+                if track.number in doubles:
+                    self._tracker.end(track)
+                    poses.append(self._results.lost(track, stamp))
+                elif found is not None and fit is not None:
+                    seen = evidence[found][1]
+                    poses.append(
+                        self._results.tracked(track, fit, found, seen, self._views, depth, stamp)
+                    )
+                elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
+                    self._tracker.end(track)
+                    self._blobs.remember(self._palm(track), stamp)
+                    poses.append(self._results.lost(track, stamp))
+                else:
+                    poses.append(self._results.predicted(track, stamp))
+        return poses
+
+    def _doubles(self, rows: dict[int, int], fit: Fit | None) -> set[int]:
+        """Return the younger of any two tracks that lie on one hand."""
+        numbers = sorted(rows)
+        doubles: set[int] = set()
+        for older, younger in combinations(numbers, 2):
+            if fit is None or older in doubles:
+                continue
+            apart = fit.joints[rows[older]] - fit.joints[rows[younger]]
+            if np.linalg.norm(apart, axis=1).mean() < self.config.tracking.duplicate:
+                doubles.add(younger)
+        return doubles
+
+    def _accept(self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int) -> None:
+        track.update(fit, row, stamp)
+        if not hand.is_recognised:
+            return
+        track.seen = stamp
+        track.presence += 0.4 * (hand.presence - track.presence)
+        belief = hand.belief(fit, row)
+        track.poor = track.poor + 1 if belief < _POOR else 0
+        self._tracker.remember_shape(track)
+
+    def _believable(self, hand: HandEvidence, fit: Fit, row: int) -> bool:
+        """Say whether the images show this hand: recognised, or at least a surface in place."""
+        if hand.is_recognised:
+            return True
+        return bool(fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)
+
+    def _expired(self, track: Track, stamp: int, limit: float, since: int | None = None) -> bool:
+        return (stamp - (track.seen if since is None else since)) * 1e-9 > limit
+
+    def _two_dimensional(self, views: dict[str, View]) -> dict[str, View]:
+        allowed = set(self.config.streams) or set(views)
+        return {
+            name: view
+            for name, view in views.items()
+            if self._modalities.get(name, 'depth') != 'depth' and name in allowed
+        }
+
+    def _depth(self, views: dict[str, View]) -> View | None:
+        if not self.config.use_depth:
+            return None
+        for name, view in views.items():
+            if self._is(name, 'depth') and np.isfinite(view.stream.image).any():
+                return view
+        return None

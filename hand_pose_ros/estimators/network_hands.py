@@ -1,0 +1,129 @@
+"""Network hands: what one of our networks says about one hand in one image, and how surely."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.errors import ModelError
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.hand_model.hand_pose import HandModelParameters
+from hand_pose_ros.skeleton import JOINT_COUNT
+
+Array = NDArray[np.float64]
+
+_LEAST_CONFIDENCE = 0.1  # sigmas grow no further below
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkNoise:
+    """Standard deviations of a network's joints, as its card has them from validation.
+
+    Attributes:
+        across: of the mean of a hand's joints across the view, metres.
+        along: of that mean along the view, metres.
+        shape: of a joint about the mean, metres.
+        pixel: of a joint in the network's image, pixels; 0 when the joints' pixels say nothing
+            that the joints in 3D do not say already.
+    """
+
+    across: float
+    along: float
+    shape: float
+    pixel: float = 0.0
+
+    def from_card(self, card: Mapping[str, Any]) -> 'NetworkNoise':
+        """Return the figures of a card's ``noise``, these where it has none.
+
+        Raises:
+            ModelError: a figure is no positive number.
+        """
+        given = card.get('noise') or {}
+        changes = {entry.name: given[entry.name] for entry in fields(self) if entry.name in given}
+        for name, value in changes.items():
+            usable = isinstance(value, (int, float)) and 0 < value < 10_000
+            if not usable:
+                raise ModelError(
+                    f'noise.{name} in a model card must be above 0, got {value!r}: measure it '
+                    'again with scripts/calibrate_networks.py'
+                )
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkHand:
+    """One hand in one image.
+
+    Attributes:
+        source: name of the network.
+        stream: name of the stream.
+        side: 0 left, 1 right.
+        joints: (21, 3) metres in the stream's camera.
+        pixels: (21, 2) in the stream's own image.
+        confidence: (21,) probability in 0..1 that the joint is there.
+        noise: standard deviations, of a hand seen with full confidence.
+        spread: (21,) further standard deviation of each joint, metres.
+        focal: of the image the network saw, pixels; turns ``noise.pixel`` into an angle.
+        parameters: fitted hand model in the stream's camera, or None.
+        vertices: (V, 3) metres in the stream's camera, or None.
+    """
+
+    source: str
+    stream: str
+    side: int
+    joints: Array
+    pixels: Array
+    confidence: Array
+    noise: NetworkNoise
+    spread: Array
+    focal: float = 1.0
+    parameters: HandModelParameters | None = None
+    vertices: Array | None = None
+
+    @property
+    def presence(self) -> float:
+        """Probability in 0..1 that the hand is there."""
+        return float(self.confidence.mean())
+
+    @property
+    def doubt(self) -> Array:
+        """Factor (21,), at least 1, by which low confidence enlarges standard deviations."""
+        return 1.0 / np.sqrt(np.clip(self.confidence, _LEAST_CONFIDENCE, 1.0))
+
+    @property
+    def shape_sigma(self) -> Array:
+        """Standard deviation (21,) of each joint about their mean, metres."""
+        return np.hypot(self.noise.shape * self.doubt, self.spread)
+
+    @property
+    def place_covariance(self) -> Array:
+        """Covariance (3, 3) of the joints' mean in the camera, square metres."""
+        ray = self.joints.mean(axis=0)
+        ray = ray / max(float(np.linalg.norm(ray)), 1e-9)
+        along, across = self.noise.along**2, self.noise.across**2
+        doubt = float(self.doubt.mean()) ** 2
+        return doubt * (across * np.eye(3) + (along - across) * np.outer(ray, ray))
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance (21, 3, 3) of the joints in the camera, square metres."""
+        return self.place_covariance + self.shape_sigma[:, None, None] ** 2 * np.eye(3)
+
+    def joints_in(self, view: View) -> Array:
+        """Return the joints (21, 3) in the results' frame; ``view`` is the stream's."""
+        return (self.joints - view.translation) @ view.rotation
+
+
+def image_pixels(joints: Array, view: View) -> Array:
+    """Return the pixels (21, 2) of joints (21, 3) in a stream's camera, always finite."""
+    depth = np.maximum(joints[:, 2:], 0.05)
+    return view.camera.distort(np.clip(joints[:, :2] / depth, -3.0, 3.0))
+
+
+def usable(joints: Array) -> bool:
+    """Say whether joints (21, 3) in a camera are finite and in front of it."""
+    return joints.shape == (JOINT_COUNT, 3) and bool(
+        np.isfinite(joints).all() and joints[:, 2].min() > 0.05 and joints[:, 2].max() < 5.0
+    )

@@ -1,0 +1,102 @@
+"""Network measurements: what networks say about hands, in the form the hand fit takes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.network_hands import NetworkHand
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.hand_model.residuals import JointMeasurements, PointMeasurements
+from hand_pose_ros.skeleton import JOINT_COUNT
+
+Array = NDArray[np.float64]
+
+Seen = Sequence[Sequence[NetworkHand]]
+
+
+def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements | None:
+    """Return the joints that networks saw in 3D.
+
+    Args:
+        hands: for each of B hands what networks say about it; None comes out if that is nothing.
+        views: the streams by name.
+    """
+    sources = _sources(hands, pixels=False)
+    if not sources:
+        return None
+    count = len(sources), len(hands)
+    joints = np.zeros((*count, JOINT_COUNT, 3))
+    shape = np.zeros((*count, JOINT_COUNT, 3, 3))
+    place = np.zeros((*count, 3, 3))
+    for row, column, seen in _entries(hands, sources):
+        joints[row, column] = seen.joints
+        shape[row, column] = np.eye(3) / seen.shape_sigma[:, None, None]
+        place[row, column] = _place_root(seen)
+    chosen = [views[stream] for _, stream in sources]
+    return JointMeasurements(
+        rotation=np.stack([view.rotation for view in chosen]),
+        translation=np.stack([view.translation for view in chosen]),
+        joints=joints,
+        shape=shape,
+        place=place,
+        lag=np.array([view.lag for view in chosen]),
+    )
+
+
+def pixel_measurements(hands: Seen, views: dict[str, View]) -> PointMeasurements | None:
+    """Return the joints whose pixels a network knows better than their place in 3D.
+
+    Args:
+        hands: for each of B hands what networks say about it; None comes out if that is nothing.
+        views: the streams by name.
+    """
+    sources = _sources(hands, pixels=True)
+    if not sources:
+        return None
+    count = len(sources), len(hands)
+    points = np.zeros((*count, JOINT_COUNT, 2))
+    sigma = np.full((*count, JOINT_COUNT), np.inf)
+    for row, column, seen in _entries(hands, sources):
+        points[row, column] = views[seen.stream].camera.undistort(seen.pixels)
+        sigma[row, column] = seen.noise.pixel / seen.focal * seen.doubt
+    chosen = [views[stream] for _, stream in sources]
+    return PointMeasurements(
+        rotation=np.stack([view.rotation for view in chosen]),
+        translation=np.stack([view.translation for view in chosen]),
+        points=points,
+        sigma=sigma,
+        lag=np.array([view.lag for view in chosen]),
+        relative_depth=np.zeros((*count, JOINT_COUNT)),
+        hint_sigma=np.full(count, np.inf),
+    )
+
+
+def _sources(hands: Seen, pixels: bool) -> list[tuple[str, str]]:
+    """Return (network, stream) of what there is, in order."""
+    found = (
+        (seen.source, seen.stream)
+        for hand in hands
+        for seen in hand
+        if seen.noise.pixel > 0 or not pixels
+    )
+    return list(dict.fromkeys(found))
+
+
+def _entries(hands: Seen, sources: list[tuple[str, str]]) -> list[tuple[int, int, NetworkHand]]:
+    return [
+        (sources.index((seen.source, seen.stream)), column, seen)
+        for column, hand in enumerate(hands)
+        for seen in hand
+        if (seen.source, seen.stream) in sources
+    ]
+
+
+def _place_root(seen: NetworkHand) -> Array:
+    """Return W (3, 3) with W^T W = inverse covariance of the place, 1/m."""
+    if seen.noise.pixel > 0:
+        # Its pixels say where the hand is across the view.
+        ray = seen.joints.mean(axis=0)
+        along = seen.noise.along * float(seen.doubt.mean())
+        return np.outer([1.0, 0.0, 0.0], ray / np.linalg.norm(ray) / along)
+    return np.linalg.cholesky(np.linalg.inv(seen.place_covariance)).T
