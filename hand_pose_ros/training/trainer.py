@@ -104,11 +104,11 @@ class Trainer:
         self._validated_at = -1
         if resume:
             self._load()
-        self._wrapped = self._world.wrap(network)
         report = progress.rendered if progress is not None else None
         self._data = TrainingData(
             config.data, task, seed=config.seed, world=self._world, report=report
         )
+        self._wrapped = self._world.wrap(network)
         self._journal = (
             Journal(folder, step=self.step, tensorboard=config.tensorboard)
             if self._world.is_first

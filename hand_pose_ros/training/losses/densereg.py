@@ -1,0 +1,68 @@
+"""DenseReg's loss: half squared differences of all fields, at all pixels, over all stacks."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.networks.dense_votes import DenseFields, DenseTargets
+from hand_pose_ros.networks.densereg import Head
+
+Reduction = Literal['sum', 'mean']
+
+
+def densereg_loss(
+    stages: Sequence[DenseFields], targets: DenseTargets, *,
+    head: Head = 'dense', reduction: Reduction = 'sum',
+) -> dict[str, Tensor]:  # fmt: skip
+    """Compare the fields of all stacks with their targets.
+
+    Zero targets far from a joint count as much as any others: leaving them out is the variant
+    ``masked_offset``. Joints without label take no part.
+    Source: methods specification, sections 3.5 and 3.8.
+
+    Args:
+        stages: predicted, one per stack.
+        targets: from ``dense_targets``.
+        head: the network's variant.
+        reduction: ``sum`` is the published form, divided by nothing; with it each value of the
+            averaged gradient is clipped to 0.2. ``mean`` divides by labelled joints and pixels:
+            use it without that clip.
+
+    Returns:
+        ``heat_2d``, ``heat_3d`` and ``direction``, or what the variant learns instead of the last
+        two (``offset``, ``depth`` or ``coordinates``), and ``total``.
+    """
+    labelled = targets.labelled.to(targets.joints.dtype)
+    terms: dict[str, Tensor] = {}
+    for fields in stages:
+        for name, squares in _squares(fields, targets, head).items():
+            value = 0.5 * (squares.flatten(2).sum(dim=2) * labelled).sum()
+            terms[name] = terms[name] + value if name in terms else value
+    if reduction == 'mean':
+        pixels = 1 if head == 'coordinates' else targets.foreground[0].numel()
+        divisor = labelled.sum().clamp(min=1) * pixels
+        terms = {name: value / divisor for name, value in terms.items()}
+    return {**terms, 'total': torch.stack(list(terms.values())).sum()}
+
+
+def _squares(fields: DenseFields, targets: DenseTargets, head: Head) -> dict[str, Tensor]:
+    """Return the squared differences of every term, (N, J, ...)."""
+    if fields.coordinates is not None:
+        return {'coordinates': (fields.coordinates - targets.joints).square()}
+    wanted = targets.fields
+    squares = {'heat_2d': (fields.heat_2d - wanted.heat_2d).square()}
+    if head == 'dense':
+        squares['heat_3d'] = (fields.heat_3d - wanted.heat_3d).square()
+        difference = fields.direction - wanted.direction
+        squares['direction'] = difference.unflatten(1, (-1, 3)).square()
+        return squares
+    difference = fields.offsets() - targets.offsets
+    if head == 'masked_offset':
+        near = (wanted.heat_3d > 0) & targets.foreground[:, None]
+        squares['offset'] = (difference * near[:, :, None]).square()
+    else:
+        seen = (wanted.heat_2d > 0) & (wanted.heat_3d > 0) & targets.foreground[:, None]
+        squares['depth'] = (difference[:, :, 2] * seen).square()
+    return squares
