@@ -1,5 +1,7 @@
 """Thermal sensor: a temperature map in TLinear counts, with the noise of a microbolometer."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,8 +63,7 @@ class ThermalSensor:
 
         Skin emits less at grazing angles and reflects the cooler room instead.
         """
-        emissivity = 0.98 - 0.45 * (1 - np.clip(view.facing, 0, 1)) ** 3
-        return (AMBIENT + emissivity * (self._skin - AMBIENT))[:, None]
+        return (AMBIENT + emissivity(view.facing) * (self._skin - AMBIENT))[:, None]
 
     def image(self, fragments: Fragments, stamp: int) -> NDArray[np.uint16] | NDArray[np.uint8]:
         """Return the counts of one image (H, W)."""
@@ -79,6 +80,15 @@ class ThermalSensor:
         top = np.iinfo(self._dtype).max
         counts = np.clip(np.rint(celsius), 0, top).astype(self._dtype)
         return counts if self._white_hot else top - counts
+
+
+def emissivity(facing: Any) -> Any:
+    """Return the emissivity of skin and cloth, arrays or tensors alike.
+
+    Args:
+        facing: cosine between surface normal and direction to the camera.
+    """
+    return 0.98 - 0.45 * (1 - facing.clip(0, 1)) ** 3
 
 
 def _skin_temperature(surface: Surface) -> Array:

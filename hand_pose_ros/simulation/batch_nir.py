@@ -1,0 +1,75 @@
+"""Near-infrared camera in batches: its own lamp, falling off with distance, and the sun."""
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.simulation import batch_noise as noise
+from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
+from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
+from hand_pose_ros.simulation.batch_surfaces import Arms, arms, legs, look_up, per_frame, put
+from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
+
+_SALT = 61
+_DARK = 0.02  # level of black
+_LEGS = 0.35  # reflectance of trousers
+_NEAREST = 0.12  # the lamp gets no brighter nearer than this, metres
+
+
+def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
+    """Return 8-bit images (N, 1, H, W) as 0..1."""
+    light, frames = environment.light, gbuffer.frames
+    image = reflectance(gbuffer, environment)
+    image *= _illumination(gbuffer, light)
+    kernels = noise.motion_kernels(light.nir_blur, 0.6 * light.motion)
+    image = noise.convolve(image, kernels.repeat_interleave(frames, 0))
+    grain = noise.windows(
+        noise.normal_bank(image.device),
+        noise.frame_numbers(environment.seeds, frames, _SALT),
+        (image.shape[1], image.shape[2]),
+    )
+    # Shot noise grows with the root of the light, read noise is always there.
+    grain *= (image.clamp(0, 1) + 0.15).sqrt_()
+    image.addcmul_(grain, 2 * per_frame(light.nir_noise, gbuffer)).add_(_DARK)
+    return image.clamp_(0, 1).mul_(255).round_().div_(255)[:, None]
+
+
+def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:
+    """Return reflectance in the near infrared (N, H, W); all skin is pale there."""
+    light, person, frames = environment.light, environment.person, gbuffer.frames
+    (albedo,) = look_up(gbuffer, light.nir_surfaces[..., None], light.nir_items[..., None])
+    pattern = noise.patterns(
+        light.pattern[:, :1].repeat_interleave(frames, 0),
+        gbuffer.attributes[..., -2:],
+        light.pattern_scale.repeat_interleave(frames, 0),
+        light.pattern_offset.repeat_interleave(frames, 0),
+    )[:, 0]
+    albedo *= (pattern * (0.12 * per_frame(light.clutter, gbuffer))).add_(1).clamp_(0.3, 1.5)
+    if person.lap[:, 0].any():
+        albedo = torch.lerp(albedo, albedo.new_tensor(_LEGS), legs(gbuffer, person))
+    seen = arms(gbuffer)
+    put(albedo, seen.pixels, _arm_reflectance(seen, person, light))
+    return albedo.clamp_(0.02, 1)
+
+
+def _arm_reflectance(seen: Arms, person: Person, light: Light) -> Tensor:
+    value = dict(zip(ATTRIBUTES, seen.attributes, strict=True))
+    skin = light.nir_skin[seen.clip] + 0.05 * value['palm'] + 0.02 * value['mottle']
+    skin += 0.08 * value['nail'] - 0.10 * value['crease'] - 0.04 * value['finger']
+    worn = person.glove[seen.clip] * (value['u'] > -0.06)
+    skin = torch.lerp(skin, light.nir_glove[seen.clip], worn)
+    cloth = light.nir_cloth[seen.clip] * (1 + 0.12 * value['mottle'])
+    return torch.lerp(skin, cloth, value['sleeve'] * (1 - person.bare[seen.clip]))
+
+
+def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
+    """Return grey levels (N, H, W) of white under the lamp, the room's light and the sun."""
+    active = (0.25 + 0.75 * gbuffer.facing) / gbuffer.depth.clamp(min=_NEAREST) ** 2
+    active *= per_frame(light.nir_power, gbuffer)
+    active *= openness(gbuffer, 0.6 * light.occlusion)
+    if light.sun.any():
+        flood, slope = (per_frame(value, gbuffer) for value in light.nir_flood.T)
+        across = torch.linspace(-1, 1, active.shape[2], device=active.device)
+        sun = diffuse(gbuffer, light.sun_direction) * shadow(gbuffer, light.shadow)
+        active += flood * (0.35 + 0.65 * sun) * (1 + slope * across)
+        active += 2.0 * glare(gbuffer, light)
+    return active

@@ -1,0 +1,133 @@
+"""What the batched sensors read from a G-buffer alike: looks per material, arms, warm legs."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hand_pose_ros.simulation.batch_environment import Person
+from hand_pose_ros.simulation.gbuffer import MATERIAL, MATERIALS, GBuffer
+
+_COARSE = 2  # pixels per sample of soft fields
+
+
+def per_frame(values: Tensor, gbuffer: GBuffer, dimensions: int = 2) -> Tensor:
+    """Repeat values (B, ...) of clips for their frames: (N, ..., 1, 1) to multiply images with."""
+    repeated = values.repeat_interleave(gbuffer.frames, dim=0)
+    return repeated.reshape(*repeated.shape, *([1] * dimensions))
+
+
+def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor) -> Tensor:
+    """Return per pixel what a clip's table says about the material or object there.
+
+    Args:
+        gbuffer: N images.
+        surfaces: (B, materials, C) of materials.
+        items: (B, I, C) of objects, which count more than their material.
+
+    Returns:
+        (C, N, H, W).
+    """
+    count = items.shape[1]
+    table = torch.cat([surfaces, items], dim=1)
+    number = gbuffer.item.clamp(max=count)
+    key = torch.where(number > 0, number + (len(MATERIALS) - 1), gbuffer.material).int()
+    frames = torch.arange(len(key), device=key.device, dtype=torch.int32)
+    key += (frames // gbuffer.frames * table.shape[1])[:, None, None]
+    flat = key.view(-1)
+    channels = [torch.index_select(column, 0, flat) for column in table.flatten(0, 1).T]
+    return torch.stack(channels).view(-1, *key.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arms:
+    """The M pixels that show hands, forearms or sleeves.
+
+    Attributes:
+        pixels: (M,) places in the flattened images (N * H * W).
+        clip, side: (M,) int64 which clip, and 0 = left or 1 = right.
+        hand: (M,) whether it is a hand rather than an arm.
+        attributes: (A, M), see ``gbuffer.ATTRIBUTES``.
+        facing: (M,) cosine to the camera.
+    """
+
+    pixels: Tensor
+    clip: Tensor
+    side: Tensor
+    hand: Tensor
+    attributes: Tensor
+    facing: Tensor
+
+
+def arms(gbuffer: GBuffer) -> Arms:
+    """Collect the pixels of hands and arms."""
+    surface = gbuffer.surface.reshape(-1)
+    pixels = ((surface - 1) < 4).nonzero()[:, 0]  # uint8: 0 - 1 wraps to 255
+    seen = surface[pixels]
+    per_clip = gbuffer.frames * gbuffer.depth[0].numel()
+    return Arms(
+        pixels=pixels,
+        clip=pixels // per_clip,
+        side=((seen - 1) & 1).long(),
+        hand=seen <= 2,
+        attributes=gbuffer.attributes.flatten(0, 2)[pixels].T.contiguous(),
+        facing=gbuffer.facing.reshape(-1)[pixels],
+    )
+
+
+def put(images: Tensor, places: Tensor, values: Tensor) -> None:
+    """Write values (M,) at places (M,) of flattened images (N, H, W), in place."""
+    images.view(-1).index_copy_(0, places, values.to(images.dtype))
+
+
+def finer(fields: Tensor, size: tuple[int, int]) -> Tensor:
+    """Enlarge coarse fields (N, h, w) smoothly to (N, H, W)."""
+    return functional.interpolate(fields[:, None], size, mode='bilinear', align_corners=False)[:, 0]
+
+
+def scene_places(gbuffer: GBuffer) -> Tensor:
+    """Return x and y (2, N, h, w) of every second pixel's surface from the clip's first camera.
+
+    Axes are the scene's (x forward, y left), metres.
+    """
+    rays = gbuffer.rays[:, ::_COARSE, ::_COARSE]
+    depth = gbuffer.depth[:, ::_COARSE, ::_COARSE]
+    return torch.stack([
+        depth * _along(gbuffer, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
+    ])  # fmt: skip
+
+
+def legs(gbuffer: GBuffer, person: Person) -> Tensor:
+    """Return how much of each pixel (N, H, W) shows the wearer's thighs, 0..1.
+
+    The thighs are two flat bands on a plane under the table; table and hands cover them.
+    """
+    rays = gbuffer.rays[:, ::_COARSE, ::_COARSE]
+    shows, drop, spread, radius = (per_frame(value, gbuffer) for value in person.lap.T)
+    down = _along(gbuffer, rays, 2)
+    away = (-drop / down).clamp(0, 5)
+    x = away * _along(gbuffer, rays, 0)
+    y = (away * _along(gbuffer, rays, 1)).abs()
+    knee = 0.42 + 0.5 * spread
+    across = (y - 0.06 - spread * (x / knee).clamp(0, 1)).abs()
+    softness = 0.008
+    band = ((radius * (1.25 - 0.3 * x) - across) / softness).clamp(0, 1)
+    band = band * ((knee - x) / softness).clamp(0, 1)
+    lap = ((0.16 - (x * x + 0.3 * y * y).sqrt()) / softness).clamp(0, 1)
+    field = torch.maximum(band, lap) * shows * (down < -0.05)
+    wanted = (gbuffer.surface == 0) & (gbuffer.material != MATERIAL['table'])
+    wanted &= gbuffer.material != MATERIAL['flat']
+    return finer(field, (gbuffer.depth.shape[1], gbuffer.depth.shape[2])) * wanted
+
+
+def _along(gbuffer: GBuffer, rays: Tensor, axis: int) -> Tensor:
+    """Return the step of the rays along an axis of the scene per metre of depth."""
+    row = gbuffer.T_scene_cam[:, axis, :3, None, None].to(rays.dtype)
+    return row[:, 0] * rays[..., 0] + row[:, 1] * rays[..., 1] + row[:, 2]
+
+
+def _origin(gbuffer: GBuffer, axis: int) -> Tensor:
+    places = gbuffer.T_scene_cam[:, axis, 3].float()
+    first = places[:: gbuffer.frames].repeat_interleave(gbuffer.frames)
+    return (places - first)[:, None, None]
