@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 # Rings of the forearm: distance from the wrist rim (m), growth of thickness and of width, and
 # how much of the hand's turn about the forearm is left there. The sleeve starts at SLEEVE_RING.
-_RINGS = (
+RINGS = (
     (0.010, 1.00, 1.00, 0.97), (0.022, 1.02, 1.03, 0.93), (0.036, 1.08, 1.08, 0.88),
     (0.050, 1.14, 1.14, 0.82), (0.052, 1.36, 1.30, 0.82), (0.075, 1.46, 1.40, 0.74),
     (0.105, 1.60, 1.50, 0.64), (0.140, 1.75, 1.60, 0.54), (0.180, 1.90, 1.70, 0.44),
@@ -55,18 +55,21 @@ class Bodies:
         models: hand model of each side.
         faces: (F, 3) triangles of the whole mesh, counter-clockwise seen from outside.
         surface: per-vertex materials.
+        rim: vertices of the open edge of a hand's mesh, where its forearm starts.
+        hand_count, arm_count: vertices of one hand and of one forearm.
+        vertex_count: all vertices.
     """
 
     def __init__(self, seed: int = 0) -> None:
         """Build the mesh; ``seed`` varies the skin."""
         self.models = {side: HandModel(load_hand_model(side)) for side in SIDES}
         right = self.models['right'].data
-        self._rim = _rim(right.faces)
-        self._hand_count = len(right.v_template)
-        count = len(self._rim)
-        self._arm_count = count * len(_RINGS) + 1
-        side_count = self._hand_count + self._arm_count
-        arm = _arm_faces(self._rim, self._hand_count, len(_RINGS))
+        self.rim = _rim(right.faces)
+        self.hand_count = len(right.v_template)
+        count = len(self.rim)
+        self.arm_count = count * len(RINGS) + 1
+        side_count = self.hand_count + self.arm_count
+        arm = _arm_faces(self.rim, self.hand_count, len(RINGS))
         single = np.concatenate([right.faces, arm])
         mirrored = single[:, ::-1]
         self.faces = np.concatenate([mirrored, single + side_count]).astype(np.int32)
@@ -75,12 +78,12 @@ class Bodies:
         strongest = np.argsort(-right.weights, axis=1)[:, :_INFLUENCES].astype(np.int32)
         shares = np.take_along_axis(right.weights, strongest, axis=1)
         self._skin = strongest, shares / shares.sum(1, keepdims=True)
-        self.surface = _surface(right, self._arm_count, count, seed)
+        self.surface = _surface(right, self.arm_count, count, seed)
 
     def hand_vertices(self, index: int) -> slice:
         """Return where the vertices of ``SIDES[index]``'s hand are in the mesh."""
-        start = index * (self._hand_count + self._arm_count)
-        return slice(start, start + self._hand_count)
+        start = index * (self.hand_count + self.arm_count)
+        return slice(start, start + self.hand_count)
 
     def hands(self, state: ArmState) -> list[tuple[Array, Array]]:
         """Return joints (21, 3), internal order, and vertices (V, 3) of both hands, rig frame."""
@@ -103,8 +106,8 @@ class Bodies:
         parts: list[Array] = []
         for index, side in enumerate(SIDES):
             arm = kernels.sweep_arm(
-                hands[index][self._rim], state.orientations[index], state.forearms[index],
-                np.array(_RINGS), 1.0 if side == 'right' else -1.0,
+                hands[index][self.rim], state.orientations[index], state.forearms[index],
+                np.array(RINGS), 1.0 if side == 'right' else -1.0,
             )  # fmt: skip
             parts += [hands[index], arm]
         return np.concatenate(parts)

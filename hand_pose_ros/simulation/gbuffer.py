@@ -1,4 +1,4 @@
-"""GBuffer: what a batch of cameras sees at every pixel, before any sensor turns it into an image."""
+"""GBuffer: what a batch of cameras sees at every pixel, before a sensor makes an image of it."""
 
 from dataclasses import dataclass
 

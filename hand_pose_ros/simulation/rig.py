@@ -15,6 +15,7 @@ from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.simulation import kernels
 from hand_pose_ros.simulation.bodies import Bodies
+from hand_pose_ros.simulation.lens import lens_reach, rational_coefficients
 from hand_pose_ros.simulation.motion import ArmState, Motion
 from hand_pose_ros.simulation.rasterizer import rasterize
 from hand_pose_ros.simulation.scene import background
@@ -124,7 +125,7 @@ class SimulatedRig:
             self._sensors[name] = make_sensor(
                 description, scene, self.bodies.surface, seed, self._seed
             )
-            self._reach[name] = _reach(camera)
+            self._reach[name] = lens_reach(camera)
         return self._sensors[name]
 
     def _pose(self, stamp: int) -> '_Moment':
@@ -149,7 +150,7 @@ class SimulatedRig:
             moment = self._pose(stamp)
             points, normals, facing, pixels = kernels.view(
                 moment.mesh, moment.normals, inverse(description.T_rig_cam), camera.intrinsics,
-                _rational(camera), self._reach[description.name],
+                rational_coefficients(camera), self._reach[description.name],
             )  # fmt: skip
             if camera.distortion_model == 'equidistant':
                 pixels = _project(camera, points, self._reach[description.name])
@@ -162,28 +163,6 @@ def _remember(cache: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     cache[key] = value
     while len(cache) > _CACHED:
         cache.popitem(last=False)
-
-
-def _reach(camera: Camera) -> float:
-    """Return the largest distance from the axis at z = 1 that is worth projecting.
-
-    Half as far again as the image's corners, and never where the lens polynomial folds back.
-    """
-    right, bottom = camera.width - 1.0, camera.height - 1.0
-    corners = np.array([[0, 0], [right, 0], [0, bottom], [right, bottom]], dtype=np.float64)
-    ideal = np.linalg.norm(camera.undistort(corners), axis=1).max()
-    radii = np.linspace(0, 1.5 * ideal, 400)
-    along = camera.distort(np.column_stack([radii, np.zeros_like(radii)]))[:, 0]
-    folds = np.flatnonzero(np.diff(along) <= 0)
-    return float(radii[folds[0]] if len(folds) else radii[-1])
-
-
-def _rational(camera: Camera) -> Array:
-    """Return distortion as k1, k2, p1, p2, k3, k4, k5, k6; zeros for another lens model."""
-    coefficients = np.zeros(8)
-    if camera.distortion_model != 'equidistant':
-        coefficients[: camera.distortion.size] = camera.distortion
-    return coefficients
 
 
 def _project(camera: Camera, points: Array, reach: float) -> Array:

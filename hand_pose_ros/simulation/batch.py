@@ -1,0 +1,149 @@
+"""BatchSimulator: labelled clips of two hands before the cameras of a rig, many at once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros.datasets.batch import ViewBatch
+from hand_pose_ros.simulation.batch_background import plane_tables
+from hand_pose_ros.simulation.batch_bodies import BatchBodies
+from hand_pose_ros.simulation.batch_config import SimulationConfig
+from hand_pose_ros.simulation.batch_draw import draw_plan, generator, rotation_vectors
+from hand_pose_ros.simulation.batch_labels import HandStates, hand_labels, view_batch
+from hand_pose_ros.simulation.batch_plan import ClipPlan
+from hand_pose_ros.simulation.batch_poses import models
+from hand_pose_ros.simulation.batch_rasterizer import Meshes, rasterize
+from hand_pose_ros.simulation.batch_sensors import draw_environments, render
+from hand_pose_ros.simulation.batch_views import Views, make_views, varied_intrinsics
+from hand_pose_ros.simulation.gbuffer import GBuffer
+from hand_pose_ros.skeleton import SIDES
+
+
+class BatchSimulator:
+    """Renders clips by number.
+
+    Attributes:
+        config: what is rendered.
+        device: where.
+    """
+
+    def __init__(self, config: SimulationConfig, device: str | torch.device = 'cpu') -> None:
+        """Put the meshes on the device."""
+        self.config = config
+        self.device = torch.device(device)
+        self._bodies = BatchBodies(self.device)
+
+    def clips(
+        self, numbers: Sequence[int], streams: Sequence[str] = ('thermal',), frames: int = 8
+    ) -> dict[str, ViewBatch]:
+        """Render labelled clips.
+
+        Args:
+            numbers: of the clips; number and configuration fix a clip, whatever it comes with.
+            streams: cameras of the rig.
+            frames: consecutive images a clip.
+
+        Returns:
+            Per stream a batch of N = clips * frames images, clip after clip.
+
+        Raises:
+            DataError: a stream does not exist or is not calibrated.
+        """
+        environment = draw_environments(self.config, numbers, self.device)
+        result = {}
+        for stream, (gbuffer, labels) in self.geometry(numbers, streams, frames).items():
+            modality = self.config.rig.cameras[stream].modality
+            image = render(modality, gbuffer, environment)
+            result[stream] = view_batch(image, gbuffer, labels, modality)
+        return result
+
+    def geometry(
+        self, numbers: Sequence[int], streams: Sequence[str] = ('thermal',), frames: int = 8
+    ) -> dict[str, tuple[GBuffer, dict[str, Tensor]]]:
+        """Render the G-buffers of clips and label them.
+
+        Returns:
+            Per stream the G-buffer of N = clips * frames images and the hands' labels.
+        """
+        plans = [draw_plan(self.config, number, frames) for number in numbers]
+        states, meshes = self._pose(plans, frames)
+        result = {}
+        for stream in streams:
+            views = self._views(stream, numbers, plans, frames)
+            planes = plane_tables(
+                [plan.room for plan in plans], np.repeat(np.arange(len(plans)), frames),
+                views.T_scene_cam,
+            )  # fmt: skip
+            table = torch.as_tensor(planes, device=self.device)
+            gbuffer = rasterize(meshes, table, views, frames)
+            result[stream] = (gbuffer, hand_labels(states, views, gbuffer))
+        return result
+
+    def _pose(self, plans: Sequence[ClipPlan], frames: int) -> tuple[HandStates, Meshes]:
+        """Pose all hands and make the meshes of all moments."""
+        betas = np.repeat([plan.betas for plan in plans], frames, 0)
+        hands = np.concatenate([plan.rotations for plan in plans])
+        poses = np.concatenate([plan.hand_pose for plan in plans])
+        shifts = np.concatenate([plan.translation for plan in plans])
+        orient = rotation_vectors(hands)
+        rotations, origins, joints = [], [], []
+        for index, side in enumerate(SIDES):
+            arguments = orient[:, index], poses[:, index], betas, shifts[:, index]
+            turned, places = models()[side].kinematics(*arguments)
+            rotations.append(turned)
+            origins.append(places)
+            joints.append(models()[side].joints(*arguments))
+        forearms = np.concatenate([plan.forearms for plan in plans])
+        vertices = self._bodies.vertices(
+            betas, np.stack(rotations, 1), np.stack(origins, 1), hands, forearms
+        )
+        present = np.repeat([plan.present for plan in plans], frames, 0)
+        gone = torch.as_tensor(~present, device=self.device).repeat_interleave(
+            self._bodies.vertex_count // 2, 1
+        )
+        normals = self._bodies.normals(vertices)
+        states = HandStates(
+            joints=np.stack(joints, 1), rotations=hands, hand_pose=poses, betas=betas,
+            grasp=np.concatenate([plan.grasp for plan in plans]), present=present,
+        )  # fmt: skip
+        vertices = torch.where(gone[..., None], torch.nan, vertices)
+        return states, self._meshes(plans, vertices, normals)
+
+    def _meshes(self, plans: Sequence[ClipPlan], vertices: Tensor, normals: Tensor) -> Meshes:
+        bodies, count = self._bodies, len(plans)
+        codes = torch.zeros((len(bodies.faces), 3), dtype=torch.uint8, device=self.device)
+        codes[:, 0] = bodies.parts
+        flats = np.zeros((count, max(len(plan.room.flats) for plan in plans), 5), np.float32)
+        for row, plan in zip(flats, plans, strict=True):
+            row[: len(plan.room.flats)] = plan.room.flats
+        return Meshes(
+            vertices=vertices,
+            normals=normals,
+            faces=bodies.faces.expand(count, -1, -1),
+            looks=bodies.attributes.expand(count, -1, -1),
+            codes=codes.expand(count, -1, -1),
+            hand_faces=bodies.hand_faces,
+            flats=torch.as_tensor(flats, device=self.device),
+            flat_items=torch.tensor([1 + len(plan.solids) for plan in plans]),
+        )
+
+    def _views(
+        self, stream: str, numbers: Sequence[int], plans: Sequence[ClipPlan], frames: int
+    ) -> Views:
+        config = self.config
+        camera = config.camera(stream)
+        intrinsics = []
+        for number in numbers:
+            if config.varies_intrinsics:
+                cameras = generator(config, number, 'cameras').spawn(len(config.rig.cameras))
+                child = cameras[list(config.rig.cameras).index(stream)]
+                intrinsics.append(varied_intrinsics(child, camera))
+            else:
+                intrinsics.append(camera.intrinsics)
+        T_rig_cam = config.rig.cameras[stream].T_rig_cam
+        poses = np.concatenate([plan.T_scene_rig for plan in plans]) @ T_rig_cam
+        return make_views(
+            camera, np.repeat(intrinsics, frames, 0), poses, config.rectified, self.device
+        )

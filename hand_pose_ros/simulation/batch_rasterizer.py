@@ -1,0 +1,137 @@
+"""Rasterizer of batches: meshes before a room to G-buffers; compiled on CPUs, else plain torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_pose_ros.simulation import batch_kernels
+from hand_pose_ros.simulation.batch_views import NEAR, Views
+from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
+
+Backend = Literal['numba', 'torch']
+_PAINTED = ('depth', 'classes', 'normal', 'facing', 'attributes')
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meshes:
+    """What stands before the background: N moments of B clips, N = B * frames.
+
+    Faces of the hands come first within ``hand_faces``, which is what the hand mask shows.
+
+    Attributes:
+        vertices: (N, V, 3) metres in the scene; NaN = not there.
+        normals: (N, V, 3) unit normals in the scene.
+        faces: (B, F, 3) int64, counter-clockwise seen from outside; all zero = padding.
+        looks: (B, V, A) attributes.
+        codes: (B, F, 3) uint8 surface, material (0 = skin or sleeve by the attribute), item.
+        hand_faces: ranges of faces that are hands.
+        flats: (B, S, 5) see ``batch_plan.Room``; zero size = padding.
+        flat_items: (B,) int64 item number of the first flat.
+    """
+
+    vertices: Tensor
+    normals: Tensor
+    faces: Tensor
+    looks: Tensor
+    codes: Tensor
+    hand_faces: tuple[tuple[int, int], ...]
+    flats: Tensor
+    flat_items: Tensor
+
+
+def rasterize(
+    meshes: Meshes, planes: Tensor, views: Views, frames: int, backend: Backend | None = None
+) -> GBuffer:
+    """Find what every pixel of N images sees.
+
+    Args:
+        meshes: of all clips.
+        planes: (N, 7, 16) see ``batch_background``.
+        views: the cameras.
+        frames: images per clip.
+        backend: ``numba`` (CPU only) or ``torch``; by default what suits the device.
+    """
+    device = meshes.vertices.device
+    turn = torch.as_tensor(views.T_scene_cam, device=device)
+    rotation = turn[:, :3, :3].float()
+    origin = turn[:, None, :3, 3].float()
+    points = (meshes.vertices - origin) @ rotation
+    pixels = views.project(points)
+    depth = points[..., 2]
+    inverse = torch.where(depth > NEAR, 1 / depth, 0.0)
+    normals = meshes.normals @ rotation
+    chosen = backend or ('numba' if device.type == 'cpu' else 'torch')
+    if chosen == 'numba':
+        channels = _compiled(meshes, pixels, inverse, normals, planes, views, frames)
+    else:
+        raise NotImplementedError
+    return GBuffer(
+        **channels,
+        rays=views.rays,
+        intrinsics=views.intrinsics,
+        T_scene_cam=turn.float(),
+        frames=frames,
+    )
+
+
+def _compiled(
+    meshes: Meshes,
+    pixels: Tensor,
+    inverse: Tensor,
+    normals: Tensor,
+    planes: Tensor,
+    views: Views,
+    frames: int,
+) -> dict[str, Tensor]:
+    """Render image by image with the compiled loops."""
+    count, height, width = len(pixels), views.camera.height, views.camera.width
+    out = _empty(count, height, width)
+    arrays = {name: tensor.numpy() for name, tensor in out.items()}
+    xy, near, across = (np.ascontiguousarray(t.numpy()) for t in (pixels, inverse, normals))
+    rays, table = views.rays.numpy(), planes.numpy()
+    faces, looks, codes = meshes.faces.numpy(), meshes.looks.numpy(), meshes.codes.numpy()
+    flats = meshes.flats.numpy()
+    rest = _between(meshes.hand_faces, faces.shape[1])
+    for n in range(count):
+        clip = n // frames
+        buffer = np.zeros((height, width), np.float32)
+        winner = np.zeros((height, width), np.int32)
+        for first, last in meshes.hand_faces:
+            batch_kernels.nearest(xy[n], near[n], faces[clip], first, last, buffer, winner)
+        batch_kernels.mark(buffer, winner, codes[clip], arrays['hand_mask'][n])
+        for first, last in rest:
+            batch_kernels.nearest(xy[n], near[n], faces[clip], first, last, buffer, winner)
+        channels = [arrays[name][n] for name in _PAINTED]
+        image_rays = rays[n if len(rays) > 1 else 0]
+        batch_kernels.backdrop(
+            image_rays, table[n], flats[clip], int(meshes.flat_items[clip]), buffer, *channels
+        )
+        batch_kernels.paint(
+            image_rays, buffer, winner, xy[n], near[n], across[n], looks[clip], faces[clip],
+            codes[clip], *channels,
+        )  # fmt: skip
+    classes = out.pop('classes')
+    out['surface'], out['material'], out['item'] = classes[:, 0], classes[:, 1], classes[:, 2]
+    return out
+
+
+def _empty(count: int, height: int, width: int) -> dict[str, Tensor]:
+    shape = (count, height, width)
+    return {
+        'depth': torch.empty(shape),
+        'hand_mask': torch.empty(shape, dtype=torch.uint8),
+        'classes': torch.empty((count, 3, height, width), dtype=torch.uint8),
+        'normal': torch.empty((*shape, 3)),
+        'facing': torch.empty(shape),
+        'attributes': torch.empty((*shape, len(ATTRIBUTES))),
+    }
+
+
+def _between(ranges: tuple[tuple[int, int], ...], end: int) -> list[tuple[int, int]]:
+    """Return the ranges of 0..end that are not in ascending ``ranges``."""
+    edges = [0, *(edge for pair in ranges for edge in pair), end]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [(first, last) for first, last in pairs if first < last]
