@@ -162,7 +162,7 @@ class TrainingConfig:
     Attributes:
         task: the system to train.
         network: options of its configuration; ``size`` chooses the preset they change.
-        loss: options of its loss.
+        options: of its loss and of how it sees its data (docs/training.md).
         data, augmentation, optimiser, schedule: see there.
         steps: optimiser steps of the run.
         seed: of initial weights, order, augmentation and dropout.
@@ -184,7 +184,7 @@ class TrainingConfig:
     data: DataConfig
     steps: int
     network: Mapping[str, Any] = field(default_factory=dict)
-    loss: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

@@ -1,0 +1,153 @@
+"""DenseReg: single hands in crops of depth images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from hand_pose_ros.datasets.batch import ViewBatch
+from hand_pose_ros.evaluation.metrics import joint_errors
+from hand_pose_ros.networks.dense_crop import (
+    DenseCrop,
+    background_limit,
+    crop_boxes,
+    crop_cubes,
+    draw_augmentation,
+    jitter_boxes,
+    joint_boxes,
+)
+from hand_pose_ros.networks.dense_votes import aggregate, dense_targets
+from hand_pose_ros.networks.densereg import DenseRegConfig
+from hand_pose_ros.networks.registry import create_network
+from hand_pose_ros.training.config import TrainingConfig
+from hand_pose_ros.training.losses.densereg import Reduction, densereg_loss
+from hand_pose_ros.training.tasks.base import Arrays
+from hand_pose_ros.training.tasks.common import labelled_hands, options, preset
+
+_MILLIMETRES = 1000.0
+# Hands that a forward pass without gradients takes at once.
+_CHUNK = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseRegOptions:
+    """How crops are cut and compared.
+
+    Attributes:
+        crop: ``cube`` of ``side`` metres about the hand, as live; ``box`` around the projected
+            joints, as published.
+        side: of the cube, metres.
+        padding: of the box, pixels.
+        jitter: standard deviation of the cube's centre, metres, while training.
+        turn: largest rotation of a crop in its plane, radians.
+        reduction: of the loss, see ``losses.densereg``.
+    """
+
+    crop: Literal['cube', 'box'] = 'cube'
+    side: float = 0.28
+    padding: float = 10.0
+    jitter: float = 0.015
+    turn: float = 3.1416
+    reduction: Reduction = 'sum'
+
+
+class DenseRegTask:
+    """Trains DenseReg on every labelled hand; left hands are mirrored."""
+
+    name = 'densereg'
+    metric = 'mean joint error'
+
+    def __init__(self, config: TrainingConfig) -> None:
+        """Read the network's and the task's options."""
+        self.network_config = preset(DenseRegConfig, config.network)
+        self._options = options(DenseRegOptions, config.options)
+
+    def build_network(self) -> nn.Module:
+        """Return the new network."""
+        return create_network(self.name, self.network_config)
+
+    def augment(self, batch: ViewBatch, generator: Generator) -> ViewBatch:
+        """Return the batch as it is: crops change when they are cut."""
+        del generator
+        return batch
+
+    def loss(
+        self, network: nn.Module, batch: ViewBatch, generator: Generator
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the loss of all labelled hands of a batch, turned, stretched and moved."""
+        frames, sides = labelled_hands(batch)
+        with torch.no_grad():
+            crop = self._crops(batch, frames, sides, generator)
+            targets = dense_targets(crop, batch.joints[frames, sides])
+        terms = densereg_loss(
+            network(crop.image), targets, head=self.network_config.head,
+            reduction=self._options.reduction,
+        )  # fmt: skip
+        total = terms.pop('total')
+        return total, terms
+
+    def predict(self, network: nn.Module, batch: ViewBatch) -> Mapping[str, Tensor]:
+        """Return joints (N, 2, 21, 3) in metres of labelled hands, given a good box; else NaN."""
+        frames, sides = labelled_hands(batch)
+        joints = torch.full_like(batch.joints, torch.nan)
+        spread = torch.full_like(batch.joints[..., 0], torch.nan)
+        for rows, side in zip(frames.split(_CHUNK), sides.split(_CHUNK), strict=True):
+            crop = self._crops(batch, rows, side, None)
+            hands = aggregate(network(crop.image)[-1], crop)
+            joints[rows, side], spread[rows, side] = hands.joints, hands.spread
+        return {'joints': joints, 'spread': spread}
+
+    def measure(self, predicted: Arrays, truth: Arrays) -> dict[str, float]:
+        """Return the mean joint error in mm and shares of hands by their worst joint, per cent.
+
+        Source: methods specification, section 3.7.
+        """
+        errors = np.concatenate(
+            [
+                joint_errors(predicted['joints'][:, side], truth['joints'][:, side])
+                for side in range(2)
+            ]
+        )
+        known = np.isfinite(truth['joints']).all(axis=(-2, -1)).T.ravel()
+        found = np.isfinite(errors).all(axis=1)
+        worst = errors[found].max(axis=1, initial=0.0)
+        count = max(int(known.sum()), 1)
+        return {
+            'mean joint error': float(errors[found].mean()) * _MILLIMETRES
+            if found.any()
+            else float('nan'),
+            'worst joint < 20 mm': 100.0 * float((worst < 0.02).sum()) / count,
+            'worst joint < 40 mm': 100.0 * float((worst < 0.04).sum()) / count,
+        }
+
+    def _crops(
+        self, batch: ViewBatch, frames: Tensor, sides: Tensor, generator: Generator | None
+    ) -> DenseCrop:
+        """Cut the crops of hands; with a generator, jittered and augmented."""
+        depth, intrinsics = batch.image[frames, :1], batch.intrinsics[frames]
+        joints = batch.joints[frames, sides]
+        turn = stretch = None
+        if generator is not None:
+            turn, stretch = draw_augmentation(len(frames), generator, self._options.turn)
+            turn, stretch = turn.to(depth.device), stretch.to(depth.device)
+        mirrored = sides == 0
+        if self._options.crop == 'box':
+            pixels = batch.pixels[frames, sides]
+            boxes = joint_boxes(pixels, self._options.padding)
+            if generator is not None:
+                boxes = jitter_boxes(boxes.cpu(), generator).to(boxes.device)
+            return crop_boxes(
+                depth, intrinsics, boxes, farthest=background_limit(depth, pixels),
+                mirrored=mirrored, turn=turn, stretch=stretch,
+            )  # fmt: skip
+        centres = joints.nanmean(dim=1)
+        if generator is not None:
+            noise = torch.randn(centres.shape, generator=generator)
+            centres = centres + self._options.jitter * noise.to(centres.device)
+        return crop_cubes(
+            depth, intrinsics, centres, self._options.side,
+            mirrored=mirrored, turn=turn, stretch=stretch,
+        )  # fmt: skip
