@@ -87,7 +87,7 @@ def _depth(draws: Draws) -> dict[str, Any]:
         'edge': draws.between(0.012, 0.03),
         'holes': draws.between(0.15, 0.7),
         'mixed': draws.between(0.05, 0.3),
-        'grazing': draws.between(0.05, 0.22),
+        'grazing': draws.between(0.04, 0.18),
         'dropout': draws.logarithmic(0.0005, 0.02),
     }
 

@@ -9,7 +9,7 @@ from hand_pose_ros.simulation.gbuffer import MATERIAL, MATERIALS
 from hand_pose_ros.simulation.settings import Preset
 
 ITEMS = 48  # objects of a clip that look each their own way; more of them repeat
-_WAVES = 6
+_WAVES = 4
 _PATCHES = 3
 
 

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Person:
     """Who wears the rig, (B,) per clip unless stated; sides are (left, right).
@@ -48,7 +49,7 @@ class Heat:
         tip_power: how the fall towards the tips is spread along the fingers.
         palm, nail, crease, mottle, arm: kelvin of palm, nails, folds and blotches, kelvin per
             metre along the forearm.
-        waves: (B, 2, 6, 4) per side and wave: amplitude (K), wave numbers along and across
+        waves: (B, 2, 4, 4) per side and wave: amplitude (K), wave numbers along and across
             (1/m), phase.
         cloth, glove, watch, legs: share of the way from the air to the skin.
         cuff: (B, 2) kelvin the cuff is cooler and its length in metres.

@@ -10,6 +10,8 @@ from hand_pose_ros.simulation.batch_surfaces import Arms, arms, legs, look_up, p
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
 _SALT = 61
+_TARGET = 0.28  # mean level the automatic exposure aims at
+_LEAST_GAIN, _MOST_GAIN = 0.5, 3.0  # what it can do
 _DARK = 0.02  # level of black
 _LEGS = 0.35  # reflectance of trousers
 _NEAREST = 0.12  # the lamp gets no brighter nearer than this, metres
@@ -20,6 +22,7 @@ def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     light, frames = environment.light, gbuffer.frames
     image = reflectance(gbuffer, environment)
     image *= _illumination(gbuffer, light)
+    image *= _automatic_exposure(image[::frames], light).repeat_interleave(frames)[:, None, None]
     kernels = noise.motion_kernels(light.nir_blur, 0.6 * light.motion)
     image = noise.convolve(image, kernels.repeat_interleave(frames, 0))
     grain = noise.windows(
@@ -31,6 +34,15 @@ def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     grain *= (image.clamp(0, 1) + 0.15).sqrt_()
     image.addcmul_(grain, 2 * per_frame(light.nir_noise, gbuffer)).add_(_DARK)
     return image.clamp_(0, 1).mul_(255).round_().div_(255)[:, None]
+
+
+def _automatic_exposure(first: Tensor, light: Light) -> Tensor:
+    """Return the gain (B,) that the clip's first images (B, H, W) are exposed with.
+
+    The lamp's reach and the full well limit it: a flood of sunlight stays too bright.
+    """
+    mean = first[:, ::8, ::8].clamp(max=2.0).mean((1, 2)).clamp(min=1e-4)
+    return (_TARGET / mean).clamp(_LEAST_GAIN, _MOST_GAIN) * light.exposure
 
 
 def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:
@@ -45,7 +57,8 @@ def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:
     )[:, 0]
     albedo *= (pattern * (0.12 * per_frame(light.clutter, gbuffer))).add_(1).clamp_(0.3, 1.5)
     if person.lap[:, 0].any():
-        albedo = torch.lerp(albedo, albedo.new_tensor(_LEGS), legs(gbuffer, person))
+        cover, height = legs(gbuffer, person)
+        torch.lerp(albedo, _LEGS * (0.35 + 0.65 * height), cover, out=albedo)
     seen = arms(gbuffer)
     put(albedo, seen.pixels, _arm_reflectance(seen, person, light))
     return albedo.clamp_(0.02, 1)

@@ -49,8 +49,9 @@ def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
     mixed += 0.4
     albedo = torch.lerp(first, second, mixed.clamp_(0, 1)).transpose(0, 1).contiguous()
     if person.lap[:, 0].any():
-        cover = legs(gbuffer, person)[:, None]
-        albedo.lerp_(per_frame(person.trousers, gbuffer), cover)
+        cover, height = legs(gbuffer, person)
+        trousers = per_frame(person.trousers, gbuffer) * (0.35 + 0.65 * height[:, None])
+        torch.lerp(albedo, trousers, cover[:, None], out=albedo)
     _paint_arms(albedo, seen, person, light)
     return albedo
 

@@ -9,29 +9,30 @@ from hand_pose_ros.simulation.batch_surfaces import finer, per_frame, scene_plac
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _FOLD = 0.03  # a surface this much deeper than its surroundings is in a fold, metres
-_FAR = 0.25  # one this much deeper is not near them, metres
 
 
 def diffuse(gbuffer: GBuffer, direction: Tensor) -> Tensor:
     """Return the cosine (N, H, W), 0 or more, towards a light (B, 3) in the scene's frame."""
     R_cam_scene = gbuffer.T_scene_cam[:, :3, :3].float().transpose(1, 2)
     towards = R_cam_scene @ direction.repeat_interleave(gbuffer.frames, 0)[..., None]
-    cosine = gbuffer.normal.flatten(1, 2) @ towards
-    return cosine.clamp_(min=0).view(gbuffer.depth.shape)
+    x, y, z = towards[:, :, 0, None, None].unbind(1)
+    cosine = gbuffer.normal[..., 0] * x
+    cosine.addcmul_(gbuffer.normal[..., 1], y).addcmul_(gbuffer.normal[..., 2], z)
+    return cosine.clamp_(min=0)
 
 
 def openness(gbuffer: GBuffer, strength: Tensor) -> Tensor:
     """Return how much ambient light reaches each pixel (N, H, W), 1 = all of it.
 
-    What lies deeper than the surface around it is in a fold or close behind an edge (unsharp
-    mask of the depth buffer, Luft et al. 2006).
+    What of hands, arms and things lies deeper than the surface around it is in a fold or close
+    behind an edge (unsharp mask of the depth buffer, Luft et al. 2006).
     """
     depth = gbuffer.depth
     low = functional.avg_pool2d(depth, 4, ceil_mode=True)
     around = functional.avg_pool2d(low[:, None], 5, 1, 2, count_include_pad=False)[:, 0]
     deeper = depth - finer(around, (depth.shape[1], depth.shape[2]))
     closed = (deeper / _FOLD).clamp_(0, 1)
-    closed *= (1 - deeper / _FAR).clamp_(0, 1)
+    closed *= gbuffer.surface > 0
     return 1 - closed * per_frame(strength, gbuffer)
 
 

@@ -42,11 +42,13 @@ def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arms:
-    """The M pixels that show hands, forearms or sleeves.
+    """The M pixels that show hands, forearms or sleeves, those of left arms first.
 
     Attributes:
         pixels: (M,) places in the flattened images (N * H * W).
-        clip, side: (M,) int64 which clip, and 0 = left or 1 = right.
+        clip: (M,) int64 which clip; (1,) where there is only one.
+        counts: (2,) int64 pixels of left and of right arms.
+        side: (M,) 0 = left or 1 = right.
         hand: (M,) whether it is a hand rather than an arm.
         attributes: (A, M), see ``gbuffer.ATTRIBUTES``.
         facing: (M,) cosine to the camera.
@@ -54,23 +56,36 @@ class Arms:
 
     pixels: Tensor
     clip: Tensor
+    counts: Tensor
     side: Tensor
     hand: Tensor
     attributes: Tensor
     facing: Tensor
 
+    def of_sides(self, values: Tensor) -> Tensor:
+        """Return values (B, 2, ...) of clips and sides for every pixel: (M, ...)."""
+        if len(values) == 1:
+            return values[0].repeat_interleave(self.counts, 0, output_size=len(self.pixels))
+        return values[self.clip, self.side]
+
 
 def arms(gbuffer: GBuffer) -> Arms:
     """Collect the pixels of hands and arms."""
     surface = gbuffer.surface.reshape(-1)
-    pixels = ((surface - 1) < 4).nonzero()[:, 0]  # uint8: 0 - 1 wraps to 255
-    seen = surface[pixels]
+    arm = (surface - 1) < 4  # uint8: 0 - 1 wraps to 255
+    places = arm.nonzero()[:, 0]
+    odd = (surface[places] & 1).bool()
+    parts = places[odd], places[~odd]
+    pixels = torch.cat(parts)
+    counts = torch.tensor([len(part) for part in parts], device=pixels.device)
     per_clip = gbuffer.frames * gbuffer.depth[0].numel()
+    alone = len(gbuffer.depth) == gbuffer.frames
     return Arms(
         pixels=pixels,
-        clip=pixels // per_clip,
-        side=((seen - 1) & 1).long(),
-        hand=seen <= 2,
+        clip=counts.new_zeros(1) if alone else pixels // per_clip,
+        counts=counts,
+        side=counts.new_tensor([0, 1]).repeat_interleave(counts, output_size=len(pixels)),
+        hand=surface[pixels] <= 2,
         attributes=gbuffer.attributes.flatten(0, 2)[pixels].T.contiguous(),
         facing=gbuffer.facing.reshape(-1)[pixels],
     )
@@ -98,10 +113,14 @@ def scene_places(gbuffer: GBuffer) -> Tensor:
     ])  # fmt: skip
 
 
-def legs(gbuffer: GBuffer, person: Person) -> Tensor:
-    """Return how much of each pixel (N, H, W) shows the wearer's thighs, 0..1.
+def legs(gbuffer: GBuffer, person: Person) -> tuple[Tensor, Tensor]:
+    """Return where the wearer's thighs and lap show, and how round they look there.
 
     The thighs are two flat bands on a plane under the table; table and hands cover them.
+
+    Returns:
+        cover: (N, H, W) share 0..1 of each pixel.
+        height: (N, H, W) 1 along the middle of a thigh, 0 at its outline.
     """
     rays = gbuffer.rays[:, ::_COARSE, ::_COARSE]
     shows, drop, spread, radius = (per_frame(value, gbuffer) for value in person.lap.T)
@@ -111,14 +130,14 @@ def legs(gbuffer: GBuffer, person: Person) -> Tensor:
     y = (away * _along(gbuffer, rays, 1)).abs()
     knee = 0.42 + 0.5 * spread
     across = (y - 0.06 - spread * (x / knee).clamp(0, 1)).abs()
-    softness = 0.008
-    band = ((radius * (1.25 - 0.3 * x) - across) / softness).clamp(0, 1)
-    band = band * ((knee - x) / softness).clamp(0, 1)
-    lap = ((0.16 - (x * x + 0.3 * y * y).sqrt()) / softness).clamp(0, 1)
-    field = torch.maximum(band, lap) * shows * (down < -0.05)
+    inside = torch.minimum(radius * (1.25 - 0.3 * x) - across, knee - x)
+    inside = torch.maximum(inside, 0.16 - (x * x + 0.3 * y * y).sqrt())
+    cover = (inside / 0.008).clamp(0, 1) * shows * (down < -0.05)
+    height = (inside / radius).clamp_(0, 1)
+    size = (gbuffer.depth.shape[1], gbuffer.depth.shape[2])
     wanted = (gbuffer.surface == 0) & (gbuffer.material != MATERIAL['table'])
     wanted &= gbuffer.material != MATERIAL['flat']
-    return finer(field, (gbuffer.depth.shape[1], gbuffer.depth.shape[2])) * wanted
+    return finer(cover, size) * wanted, finer(height, size)
 
 
 def _along(gbuffer: GBuffer, rays: Tensor, axis: int) -> Tensor:

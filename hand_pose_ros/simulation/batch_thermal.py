@@ -80,20 +80,31 @@ def _surroundings(gbuffer: GBuffer, environment: Environment) -> Tensor:
     base, weak, strong = look_up(gbuffer, textured, torch.cat([items, texture], dim=-1))
     pattern = noise.patterns(
         heat.pattern.repeat_interleave(gbuffer.frames, 0),
-        gbuffer.attributes[..., -2:],
+        gbuffer.attributes[:, ::2, ::2, -2:],
         heat.pattern_scale.repeat_interleave(gbuffer.frames, 0),
         heat.pattern_offset.repeat_interleave(gbuffer.frames, 0),
     )
+    pattern = functional.interpolate(pattern, size, mode='bilinear', align_corners=False)
     base.addcmul_(weak, pattern[:, 0]).addcmul_(strong, pattern[:, 1])
     if heat.patches[:, :, 4].any():
         base += finer(_warm_patches(gbuffer, heat), size)
     if environment.person.lap[:, 0].any():
-        skin = per_frame(heat.core.mean(1), gbuffer)
-        ambient = per_frame(heat.ambient, gbuffer)
-        cloth = ambient + per_frame(heat.legs, gbuffer) * (skin - ambient)
-        cloth = cloth + per_frame(heat.folds[:, 0], gbuffer) * 0.5 * pattern[:, 0]
-        base.lerp_(cloth, legs(gbuffer, environment.person))
+        _add_legs(base, pattern, gbuffer, environment)
     return base
+
+
+def _add_legs(
+    celsius: Tensor, pattern: Tensor, gbuffer: GBuffer, environment: Environment
+) -> None:
+    """Put the wearer's legs, warm under cloth with folds, into the surroundings in place."""
+    heat = environment.heat
+    cover, height = legs(gbuffer, environment.person)
+    warmer = per_frame(heat.legs * (heat.core.mean(1) - heat.ambient), gbuffer)
+    folds = per_frame(heat.folds[:, 0], gbuffer)
+    cloth = warmer * (0.55 + 0.45 * height.sqrt())
+    cloth += folds * (0.8 * pattern[:, 0] + torch.sin(14 * height + 3 * pattern[:, 0]))
+    cloth += per_frame(heat.ambient, gbuffer)
+    torch.lerp(celsius, cloth, cover, out=celsius)
 
 
 def _warm_patches(gbuffer: GBuffer, heat: Heat) -> Tensor:
@@ -112,14 +123,13 @@ def _arm_temperatures(seen: Arms, person: Person, heat: Heat) -> Tensor:
     """Return degrees Celsius (M,) that hands, arms and sleeves seem to have."""
     value = dict(zip(ATTRIBUTES, seen.attributes, strict=True))
     u, v = value['u'], value['v']
-    ambient, core = heat.ambient[seen.clip], heat.core[seen.clip, seen.side]
-    tip = heat.tip[seen.clip, seen.side]
+    ambient, core, tip = heat.ambient[seen.clip], seen.of_sides(heat.core), seen.of_sides(heat.tip)
     skin = core + (tip - core) * value['finger'] ** heat.tip_power[seen.clip]
     for name in ('palm', 'nail', 'crease', 'mottle'):
         skin += getattr(heat, name)[seen.clip] * value[name]
     skin += heat.arm[seen.clip] * u.clamp(-0.3, 0)
     for wave in range(heat.waves.shape[2]):
-        kelvin, along, across, phase = heat.waves[:, :, wave][seen.clip, seen.side].T
+        kelvin, along, across, phase = map(seen.of_sides, heat.waves[:, :, wave].unbind(-1))
         skin += kelvin * torch.sin(along * u + across * v + phase)
     folds, number, bend, phase = heat.folds[seen.clip].T
     fold = folds * torch.sin(number * u + bend * v + phase + torch.sin(0.37 * number * u))
@@ -136,9 +146,7 @@ def _arm_temperatures(seen: Arms, person: Person, heat: Heat) -> Tensor:
     return ambient + emissivity(seen.facing) * (result - ambient)
 
 
-def _add_traces(
-    celsius: Tensor, gbuffer: GBuffer, seen: Arms, warmth: Tensor, heat: Heat
-) -> None:
+def _add_traces(celsius: Tensor, gbuffer: GBuffer, seen: Arms, warmth: Tensor, heat: Heat) -> None:
     """Add to the surroundings what the hands do to them: mirror images and warm prints."""
     size = (celsius.shape[1], celsius.shape[2])
     background = gbuffer.surface == 0
