@@ -1,0 +1,120 @@
+"""DenseReg's loss: exact sums, what counts and what does not, and each variant's own terms."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from hand_pose_ros.networks.dense_crop import crop_boxes, joint_boxes
+from hand_pose_ros.networks.dense_votes import DenseFields, aggregate, dense_targets
+from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
+from hand_pose_ros.training.losses.densereg import densereg_loss
+from tests.networks.dense_scene import cameras, depth_of, hand, project
+
+
+@pytest.fixture(scope='module')
+def example():
+    """Crop, joints and targets of two hands."""
+    joints = torch.cat([hand(0), hand(1)])
+    crop = crop_boxes(depth_of(joints), cameras(2), joint_boxes(project(joints), 10.0))
+    return crop, joints, dense_targets(crop, joints)
+
+
+def shifted(fields, **by):
+    return dataclasses.replace(fields, **{k: getattr(fields, k) + v for k, v in by.items()})
+
+
+def test_the_target_itself_costs_nothing(example):
+    targets = example[2]
+    for value in densereg_loss([targets.fields] * 2, targets).values():
+        assert float(value) == 0.0
+
+
+def test_the_sum_form_counts_every_pixel_of_every_stack_by_half_its_square(example):
+    targets = example[2]
+    pixels = 2 * 21 * 32 * 32
+    stages = [shifted(targets.fields, heat_2d=0.1), shifted(targets.fields, direction=0.2)]
+    loss = densereg_loss(stages, targets)
+    assert float(loss['heat_2d']) == pytest.approx(0.5 * 0.01 * pixels, rel=1e-4)
+    assert float(loss['heat_3d']) == 0
+    assert float(loss['direction']) == pytest.approx(0.5 * 0.04 * 3 * pixels, rel=1e-4)
+    assert float(loss['total']) == pytest.approx(0.5 * 0.13 * pixels, rel=1e-4)
+
+
+def test_the_mean_form_is_the_sum_by_labelled_joints_and_pixels(example):
+    targets = example[2]
+    stages = [shifted(targets.fields, heat_2d=0.1, heat_3d=0.3)]
+    mean = densereg_loss(stages, targets, reduction='mean')
+    assert float(mean['total']) == pytest.approx(0.5 * (0.01 + 0.09), rel=1e-4)
+    twice = densereg_loss(stages, targets)
+    assert float(twice['total'] / mean['total']) == pytest.approx(2 * 21 * 1024, rel=1e-4)
+
+
+def test_far_pixels_and_background_count_with_their_zero_targets(example):
+    targets = example[2]
+    far = (targets.fields.heat_3d == 0).to(torch.float32)
+    assert far.sum() > 0
+    loss = densereg_loss([shifted(targets.fields, heat_3d=far)], targets)
+    assert float(loss['total']) == pytest.approx(0.5 * float(far.sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize('head', ['dense', 'masked_offset', 'detection_depth', 'coordinates'])
+def test_joints_without_label_have_no_gradient(example, head):
+    crop, joints, _ = example
+    joints = joints.clone()
+    joints[0, 2] = torch.nan
+    targets = dense_targets(crop, joints)
+    config = dataclasses.replace(DenseRegConfig.small(), head=head, stacks=1)
+    torch.manual_seed(0)
+    fields = DenseReg(config).train()(crop.image)[0]
+    names = ['coordinates'] if head == 'coordinates' else ['heat_2d', 'heat_3d', 'direction']
+    leaves = {n: getattr(fields, n).detach().clone().requires_grad_() for n in names}
+    loss = densereg_loss([dataclasses.replace(fields, **leaves)], targets, head=head)['total']
+    assert torch.isfinite(loss)
+    loss.backward()
+    if head == 'coordinates':
+        gradient = leaves['coordinates'].grad
+        assert (gradient[0, 2] == 0).all()
+        assert (gradient[1, 2] != 0).any()
+        return
+    assert (leaves['heat_2d'].grad[0, 2] == 0).all()
+    assert (leaves['direction'].grad[0, 6:9] == 0).all()
+    assert (leaves['heat_2d'].grad[1, 2] != 0).any()
+    assert torch.isfinite(leaves['direction'].grad).all()
+
+
+def test_nothing_labelled_is_a_loss_of_zero(example):
+    crop, joints, _ = example
+    targets = dense_targets(crop, torch.full_like(joints, torch.nan))
+    loss = densereg_loss([shifted(targets.fields, heat_2d=1.0)], targets, reduction='mean')
+    assert float(loss['total']) == 0.0
+
+
+def test_the_masked_variant_leaves_far_pixels_out(example):
+    targets = example[2]
+    near = (targets.fields.heat_3d > 0) & targets.foreground[:, None]
+    wild = torch.where(near, targets.fields.heat_3d, 7.0)
+    offsets = DenseFields(
+        heat_2d=targets.fields.heat_2d, heat_3d=wild, direction=targets.fields.direction
+    )
+    loss = densereg_loss([offsets], targets, head='masked_offset')
+    between = (targets.offsets.norm(dim=2) >= 0.79) & near  # no direction there: a small error
+    assert float(loss['offset']) <= 0.5 * 0.64 * float(between.sum()) + 1e-4
+    moved = torch.where(near, targets.fields.heat_3d + 0.5, wild)
+    worse = dataclasses.replace(offsets, heat_3d=moved)
+    assert float(densereg_loss([worse], targets, head='masked_offset')['offset']) > 10
+
+
+def test_depth_reading_learns_the_thickness_of_the_hand(example):
+    """The loss is least where the thickness is that of the balls."""
+    crop, _, targets = example
+    network = DenseReg(dataclasses.replace(DenseRegConfig.small(), head='detection_depth')).eval()
+    losses = []
+    for millimetres in (2.0, 8.0, 14.0):
+        with torch.no_grad():
+            network.heads[-1].thickness.fill_(millimetres / 100)
+            fields = network(crop.image)[-1]
+        losses.append(float(densereg_loss([fields], targets, head='detection_depth')['depth']))
+    assert losses[1] < losses[0]
+    perfect = dataclasses.replace(fields, heat_2d=targets.fields.heat_2d)
+    assert torch.isfinite(aggregate(perfect, crop).joints).all()
