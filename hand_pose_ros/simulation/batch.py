@@ -12,6 +12,7 @@ from hand_pose_ros.simulation.batch_bodies import BatchBodies
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.simulation.batch_draw import draw_plan, generator, rotation_vectors
 from hand_pose_ros.simulation.batch_labels import HandStates, hand_labels, view_batch
+from hand_pose_ros.simulation.batch_meshes import scene_meshes
 from hand_pose_ros.simulation.batch_plan import ClipPlan
 from hand_pose_ros.simulation.batch_poses import models
 from hand_pose_ros.simulation.batch_rasterizer import Meshes, rasterize
@@ -109,25 +110,7 @@ class BatchSimulator:
             grasp=np.concatenate([plan.grasp for plan in plans]), present=present,
         )  # fmt: skip
         vertices = torch.where(gone[..., None], torch.nan, vertices)
-        return states, self._meshes(plans, vertices, normals)
-
-    def _meshes(self, plans: Sequence[ClipPlan], vertices: Tensor, normals: Tensor) -> Meshes:
-        bodies, count = self._bodies, len(plans)
-        codes = torch.zeros((len(bodies.faces), 3), dtype=torch.uint8, device=self.device)
-        codes[:, 0] = bodies.parts
-        flats = np.zeros((count, max(len(plan.room.flats) for plan in plans), 5), np.float32)
-        for row, plan in zip(flats, plans, strict=True):
-            row[: len(plan.room.flats)] = plan.room.flats
-        return Meshes(
-            vertices=vertices,
-            normals=normals,
-            faces=bodies.faces.expand(count, -1, -1),
-            looks=bodies.attributes.expand(count, -1, -1),
-            codes=codes.expand(count, -1, -1),
-            hand_faces=bodies.hand_faces,
-            flats=torch.as_tensor(flats, device=self.device),
-            flat_items=torch.tensor([1 + len(plan.solids) for plan in plans]),
-        )
+        return states, scene_meshes(self._bodies, plans, vertices, normals)
 
     def _views(
         self, stream: str, numbers: Sequence[int], plans: Sequence[ClipPlan], frames: int

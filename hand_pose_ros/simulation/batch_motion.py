@@ -17,7 +17,7 @@ Generator = np.random.Generator
 # displacement it follows.
 _ELBOW = np.array([0.10, -0.30, -0.42])
 _NOMINAL = np.array([0.38, -0.12, -0.26])
-_ELBOW_FOLLOWS = np.array([0.35, 0.45, 0.30])
+ELBOW_FOLLOWS = np.array([0.35, 0.45, 0.30])
 _MIRROR = np.array([1.0, -1.0, 1.0])
 
 
@@ -126,7 +126,7 @@ def elbow_of(generator: Generator, place: Array) -> Array:
         offset += (0.20, 0.02, -0.14)
     elif manner < 0.30:  # reaching across
         offset += (0.05, -0.25, 0.05)
-    usual = _ELBOW + _ELBOW_FOLLOWS * (place - _NOMINAL)
+    usual = _ELBOW + ELBOW_FOLLOWS * (place - _NOMINAL)
     return usual + offset - place
 
 

@@ -20,7 +20,7 @@ def wander(
 
     Args:
         generator: draws the times of the keys; ``draw`` should use it too.
-        times: (T,) ascending seconds from 0.
+        times: (T,) seconds from 0, in any order.
         draw: returns the next key value, any shape.
         gap: shortest and longest time between keys, seconds.
 
@@ -29,7 +29,8 @@ def wander(
     """
     keys = [-generator.uniform(0, gap[1])]
     values = [np.asarray(draw(), dtype=np.float64)]
-    while keys[-1] <= times[-1]:
+    last = times.max()
+    while keys[-1] <= last:
         keys.append(keys[-1] + generator.uniform(*gap))
         values.append(np.asarray(draw(), dtype=np.float64))
     moments, stack = np.array(keys), np.array(values)
