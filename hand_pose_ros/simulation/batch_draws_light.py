@@ -94,7 +94,7 @@ def _near_infrared(sun: float, draws: Draws) -> dict[str, Any]:
         'nir_power': draws.logarithmic(0.07, 0.22),
         'nir_noise': draws.logarithmic(0.004, 0.014),
         'nir_blur': draws.between(0.4, 0.9),
-        'nir_flood': (1.8 * sun**2, draws.normal(0.4)),
+        'nir_flood': (draws.between(4.0, 9.0) * sun**2, draws.normal(0.4)),
     }
 
 

@@ -10,9 +10,10 @@ from hand_pose_ros.simulation.batch_surfaces import Arms, arms, legs, look_up, p
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
 _SALT = 61
-_TARGET = 0.28  # mean level the automatic exposure aims at
-_LEAST_GAIN, _MOST_GAIN = 0.5, 3.0  # what it can do
+_BRIGHT, _TARGET = 0.96, 0.85  # share of the pixels below the level that exposure aims at
+_LEAST_GAIN, _MOST_GAIN = 0.4, 4.0  # what it can do
 _DARK = 0.02  # level of black
+_VEIL = 0.12  # share of the sun's flood that the lens scatters over the image
 _LEGS = 0.35  # reflectance of trousers
 _NEAREST = 0.12  # the lamp gets no brighter nearer than this, metres
 
@@ -22,6 +23,7 @@ def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     light, frames = environment.light, gbuffer.frames
     image = reflectance(gbuffer, environment)
     image *= _illumination(gbuffer, light)
+    image += _VEIL * per_frame(light.nir_flood[:, 0], gbuffer)
     image *= _automatic_exposure(image[::frames], light).repeat_interleave(frames)[:, None, None]
     kernels = noise.motion_kernels(light.nir_blur, 0.6 * light.motion)
     image = noise.convolve(image, kernels.repeat_interleave(frames, 0))
@@ -41,8 +43,9 @@ def _automatic_exposure(first: Tensor, light: Light) -> Tensor:
 
     The lamp's reach and the full well limit it: a flood of sunlight stays too bright.
     """
-    mean = first[:, ::8, ::8].clamp(max=2.0).mean((1, 2)).clamp(min=1e-4)
-    return (_TARGET / mean).clamp(_LEAST_GAIN, _MOST_GAIN) * light.exposure
+    ordered = first[:, 4::8, 4::8].flatten(1).sort(1).values
+    bright = ordered[:, int(_BRIGHT * (ordered.shape[1] - 1))].clamp(min=1e-4)
+    return (_TARGET / bright).clamp(_LEAST_GAIN, _MOST_GAIN) * light.exposure
 
 
 def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:

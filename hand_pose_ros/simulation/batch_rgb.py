@@ -116,7 +116,8 @@ def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
 def _automatic_exposure(image: Tensor, light: Light, frames: int) -> Tensor:
     """Return the gain (B,) that the clip's first images are exposed with."""
     mean = image[::frames, :, ::8, ::8].clamp(max=2.0).mean((1, 2, 3))
-    return (_TARGET / mean.clamp(min=1e-6)).clamp(max=_MOST_GAIN) * light.exposure
+    gain = (_TARGET / mean.clamp(min=1e-6)).clamp(max=_MOST_GAIN)
+    return gain * light.exposure * (1 + 1.5 * light.sun)
 
 
 def _lens(image: Tensor, light: Light, frames: int) -> Tensor:

@@ -93,16 +93,14 @@ def _surroundings(gbuffer: GBuffer, environment: Environment) -> Tensor:
     return base
 
 
-def _add_legs(
-    celsius: Tensor, pattern: Tensor, gbuffer: GBuffer, environment: Environment
-) -> None:
+def _add_legs(celsius: Tensor, pattern: Tensor, gbuffer: GBuffer, environment: Environment) -> None:
     """Put the wearer's legs, warm under cloth with folds, into the surroundings in place."""
     heat = environment.heat
     cover, height = legs(gbuffer, environment.person)
     warmer = per_frame(heat.legs * (heat.core.mean(1) - heat.ambient), gbuffer)
     folds = per_frame(heat.folds[:, 0], gbuffer)
     cloth = warmer * (0.55 + 0.45 * height.sqrt())
-    cloth += folds * (0.8 * pattern[:, 0] + torch.sin(14 * height + 3 * pattern[:, 0]))
+    cloth += folds * (0.6 * pattern[:, 0] + 0.4 * torch.sin(9 * height + 0.8 * pattern[:, 0]))
     cloth += per_frame(heat.ambient, gbuffer)
     torch.lerp(celsius, cloth, cover, out=celsius)
 
@@ -181,8 +179,7 @@ def _lens(heat: Heat, frames: int) -> Tensor:
 def _add_camera(celsius: Tensor, frames: int, environment: Environment) -> None:
     """Add lag, shading, fixed pattern and noise in place."""
     heat, seeds = environment.heat, environment.seeds
-    count, height, width = celsius.shape
-    size = (height, width)
+    height, width = size = (celsius.shape[1], celsius.shape[2])
     clips = celsius.view(-1, frames, height, width)
     if frames > 1 and heat.lag.any():
         before = clips[:, :-1].clone()

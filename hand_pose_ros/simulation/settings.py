@@ -46,7 +46,7 @@ _PRESETS = (
     Preset(
         name='darkness',
         description='the office with the light off: RGB records noise, heat and depth stay',
-        light=(0.0005, 0.008),
+        light=(0.0002, 0.003),
         sun=(0.0, 0.0),
     ),
     Preset(
