@@ -148,7 +148,7 @@ class DenseReg(nn.Module):
                 f'{tuple(crop.shape)}: cut them with dense_crop'
             )
         depth = grid_depth(crop)  # (N, 1, 32, 32)
-        position = torch.cat([self.columns_rows.expand(len(crop), -1, -1, -1), depth], dim=1)
+        position = torch.cat([self.columns_rows.expand(crop.shape[0], -1, -1, -1), depth], dim=1)
         x = self.stem(crop)  # (N, C, 32, 32)
         outputs = []
         for number, hourglass in enumerate(self.hourglasses):
@@ -294,7 +294,7 @@ class _DetectionDepth(_Head):
         heat_2d = self.heat_2d(lower)  # (N, J, 32, 32)
         heat_3d = (1 - self.thickness / THETA).expand_as(heat_2d)
         away = heat_2d.new_tensor([0.0, 0.0, 1.0]).repeat(heat_2d.shape[1])
-        direction = away[:, None, None].expand(len(heat_2d), -1, GRID_SIZE, GRID_SIZE)
+        direction = away[:, None, None].expand(heat_2d.shape[0], -1, GRID_SIZE, GRID_SIZE)
         return DenseFields(heat_2d=heat_2d, heat_3d=heat_3d, direction=direction)
 
 
