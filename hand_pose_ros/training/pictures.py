@@ -14,7 +14,7 @@ from hand_pose_ros.training.journal import read_journal
 from hand_pose_ros.training.tasks.base import Task
 
 _COLOURS = ('#56b4ff', '#ff9628')
-_TRUTH = '#ebebeb'
+_TRUTH = '#20d070'
 _NOT_CURVES = ('kind', 'step', 'seconds')
 _SAMPLES = 8
 
@@ -43,7 +43,7 @@ def draw_curves(folder: Path) -> None:
 
 @torch.no_grad()
 def draw_samples(path: Path, task: Task, network: nn.Module, batch: ViewBatch) -> None:
-    """Draw predicted (coloured) and true (white) hands over some images of a batch.
+    """Draw predicted (blue left, orange right) and true (green) hands over some images of a batch.
 
     The predicted mask, where the network has one, is outlined in yellow.
     """

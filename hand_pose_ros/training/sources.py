@@ -16,8 +16,8 @@ from hand_pose_ros.training.config import DataConfig, SourceConfig
 
 # Told how many of how many clips are rendered.
 Rendered = Callable[[int, int], None]
-# Clips rendered between two entries of the index.
-_CHUNK = 8
+# Frames rendered between two entries of the index.
+_CHUNK = 64
 
 
 class Source(Protocol):
@@ -85,9 +85,10 @@ class CachedClips:
 
     def _render(self, config: SourceConfig, data: DataConfig, report: Rendered | None) -> None:
         simulator = SimulatedClips(config, data, self._device)
+        chunk = max(1, _CHUNK // data.frames)
         while self.store.done < self.count:
             done = self.store.done
-            batch = simulator.read(range(done, min(done + _CHUNK, self.count)))
+            batch = simulator.read(range(done, min(done + chunk, self.count)))
             self.store.append(batch)
             if report is not None:
                 report(self.store.done, self.count)

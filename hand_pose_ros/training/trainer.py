@@ -197,7 +197,7 @@ class Trainer:
         if self._progress is not None and self._world.is_first:
             self._progress.stepped(self.step, config.steps, loss, self._seconds)
         if self._journal is not None and self.step % config.log_every == 0:
-            values = {name: float(term) for name, term in terms.items()} | {
+            values = {name: float(term.detach()) for name, term in terms.items()} | {
                 'total': loss, 'learning_rate': config.optimiser.learning_rate * factor,
                 'seconds': self._seconds,
             }  # fmt: skip

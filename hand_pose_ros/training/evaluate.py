@@ -1,0 +1,75 @@
+"""Evaluation of a checkpoint on simulated or recorded data, as in its training's validation."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from hand_pose_ros.errors import TrainingError
+from hand_pose_ros.networks.checkpoint import load_checkpoint
+from hand_pose_ros.training.config import DataConfig, SourceConfig, TrainingConfig
+from hand_pose_ros.training.mapping import plain, typed
+from hand_pose_ros.training.sources import Rendered, make_source
+from hand_pose_ros.training.tasks.registry import make_task
+from hand_pose_ros.training.validation import Validation, validate
+
+
+def evaluate_checkpoint(
+    path: Path, data: str = 'simulated:test', *, setting: str = 'office', clips: int = 128,
+    seed: int = 0, root: Path | None = None, cache: Path | None = None,
+    device: str | torch.device = 'cpu', report: Rendered | None = None,
+) -> Validation:  # fmt: skip
+    """Run a trained network over a data set and measure it.
+
+    Args:
+        path: checkpoint that ``hand-pose train`` exported.
+        data: ``simulated:test`` (or ``:val``, ``:train``), or a data set of the catalogue and its
+            split, for example ``thermohands:test``.
+        setting: of the simulation.
+        clips: simulated: how many; recorded: at most so many, 0 for all.
+        seed: of the simulation.
+        root: recorded: folder of the data set.
+        cache: folder of rendered clips; the training's if None.
+        device: where to compute.
+        report: told the progress of rendering.
+
+    Returns:
+        Metrics, and predictions and truth by name.
+
+    Raises:
+        ModelError: the checkpoint cannot be used.
+        TrainingError: its card does not say how it was trained, or the data do not exist.
+    """
+    loaded = load_checkpoint(path, device)
+    stated = loaded.card.get('training')
+    if not isinstance(stated, dict):
+        raise TrainingError(
+            f'the card of {path} does not say how it was trained: give a checkpoint that '
+            '`hand-pose train` wrote'
+        )
+    config = typed(
+        TrainingConfig, {**stated, 'network': plain(loaded.config)}, f'the card of {path}'
+    )
+    name, _, split = data.partition(':')
+    content = {
+        'data': name, 'split': split or 'test', 'setting': setting, 'clips': clips, 'seed': seed,
+        'root': root, 'rectified': config.data.validation.rectified,
+    }  # fmt: skip
+    source = make_source(
+        typed(SourceConfig, content, f'data {data!r}'), _data(config, cache), torch.device(device),
+        report=report,
+    )  # fmt: skip
+    if source.count == 0:
+        raise TrainingError(f'clips is {clips}: give at least 1')
+    size = config.data.validation_batch
+    batches = (
+        source.read(range(start, min(start + size, source.count))).to(torch.device(device))
+        for start in range(0, source.count, size)
+    )
+    return validate(make_task(config), loaded.network, batches)
+
+
+def _data(config: TrainingConfig, cache: Path | None) -> DataConfig:
+    if cache is None:
+        return config.data
+    return dataclasses.replace(config.data, cache=cache)

@@ -1,0 +1,102 @@
+"""Augmentation: one draw per clip, and K that stays with the pixels."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hand_pose_ros.training.augmentation import (
+    augment_clips,
+    draw_shifts,
+    jitter_colours,
+    shift_clips,
+)
+from hand_pose_ros.training.config import AugmentationConfig
+from tests.training import fakes
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def reprojected(batch):
+    points = batch.joints @ batch.intrinsics[:, None].mT
+    return points[..., :2] / points[..., 2:]
+
+
+@given(x=st.integers(-40, 40), y=st.integers(-30, 30))
+def test_the_shifted_camera_sees_the_labels_at_the_shifted_pixels(x, y):
+    batch = fakes.make_batch(2)
+    moved = shift_clips(batch, torch.tensor([[x, y], [0, 0]]))
+    assert (reprojected(moved) - moved.pixels).abs().max() < 1e-3
+    expected = batch.pixels[:2] + torch.tensor([x, y])
+    torch.testing.assert_close(moved.pixels[:2], expected)
+    assert torch.equal(moved.pixels[2:], batch.pixels[2:])
+
+
+def test_pixels_and_masks_move_with_the_labels():
+    batch = fakes.make_batch(1)
+    batch.image[:] = 0
+    batch.image[:, :, 10, 12] = 1.0
+    moved = shift_clips(batch, torch.tensor([[3, -4]]))
+    assert moved.image[0, 0].nonzero().tolist() == [[6, 15]]
+    assert torch.equal(moved.hand_mask[:, 4:12, 7:15], batch.hand_mask[:, 8:16, 4:12])
+    assert moved.hand_mask.sum() == batch.hand_mask.sum()
+    assert torch.equal(moved.surface, moved.hand_mask)
+
+
+def test_joints_that_leave_the_image_are_not_visible():
+    batch = fakes.make_batch(1)
+    moved = shift_clips(batch, torch.tensor([[40, 0]]))
+    assert not moved.visible.any()
+    assert not moved.image.any()
+    still = shift_clips(batch, torch.tensor([[0, 0]]))
+    assert torch.equal(still.image, batch.image)
+
+
+def test_shifts_are_within_their_share_and_reach_it():
+    batch = fakes.make_batch(400)
+    shifts = draw_shifts(batch, 0.1, seeded())
+    assert shifts.abs().max() == 3
+    assert {-3, 3} <= set(shifts[:, 0].tolist()) & set(shifts[:, 1].tolist())
+
+
+def test_frames_of_a_clip_share_their_draw_and_clips_do_not():
+    batch = fakes.make_batch(3, modality='rgb')
+    batch.image[:] = batch.image[:1]
+    changed = jitter_colours(batch, AugmentationConfig(), seeded()).image
+    assert torch.equal(changed[0], changed[1])
+    assert not torch.equal(changed[0], changed[2])
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+
+
+def test_grey_pixels_stay_grey_and_hue_turns_colours():
+    batch = fakes.make_batch(1, modality='rgb')
+    batch.image[:] = 0.4
+    only_hue = AugmentationConfig(brightness=0, contrast=0, saturation=0, hue=0.15)
+    torch.testing.assert_close(jitter_colours(batch, only_hue, seeded()).image, batch.image)
+    batch.image[:, 0] = 0.8
+    turned = jitter_colours(batch, only_hue, seeded()).image
+    assert not torch.allclose(turned, batch.image, atol=0.01)
+    torch.testing.assert_close(turned.sum(dim=1), batch.image.sum(dim=1))
+
+
+def test_no_draw_changes_nothing():
+    batch = fakes.make_batch(2, modality='rgb')
+    off = AugmentationConfig(shift=0, brightness=0, contrast=0, saturation=0, hue=0)
+    torch.testing.assert_close(augment_clips(batch, off, seeded()).image, batch.image)
+
+
+def test_depth_is_moved_but_never_recoloured():
+    batch = fakes.make_batch(2, modality='depth')
+    changed = augment_clips(batch, AugmentationConfig(), seeded())
+    values = set(batch.image.flatten().tolist()) | {0.0}
+    assert set(changed.image.flatten().tolist()) <= values
+    assert not torch.equal(changed.intrinsics, batch.intrinsics)
+
+
+def test_the_same_seed_gives_the_same_batch():
+    batch = fakes.make_batch(2)
+    one, other = (augment_clips(batch, AugmentationConfig(), seeded(4)) for _ in range(2))
+    assert torch.equal(one.image, other.image)
+    assert torch.equal(one.intrinsics, other.intrinsics)

@@ -1,0 +1,82 @@
+"""Which clips a step uses, and clips rendered into the cache."""
+
+import numpy as np
+import pytest
+import torch
+
+import hand_pose_ros.training.sources as sources
+from hand_pose_ros.training.config import DataConfig, SourceConfig
+from tests.training import fakes
+
+
+def test_every_clip_comes_once_per_round():
+    seen = [
+        clip
+        for step in range(15)
+        for clip in sources.numbers_of_step(10, seed=3, step=step, batch=4)
+    ]
+    for start in range(0, 60, 10):
+        assert sorted(seen[start : start + 10]) == list(range(10))
+    assert seen[:10] != seen[10:20]
+
+
+def test_endless_sources_never_repeat():
+    seen = [c for s in range(5) for c in sources.numbers_of_step(0, seed=3, step=s, batch=4)]
+    assert seen == list(range(20))
+
+
+def test_sources_are_drawn_by_weight():
+    draws = [sources.drawn_source([3.0, 1.0], seed=0, step=step) for step in range(2000)]
+    assert np.mean(draws) == pytest.approx(0.25, abs=0.03)
+    again = [sources.drawn_source([3.0, 1.0], seed=0, step=step) for step in range(2000)]
+    assert draws == again
+
+
+class FakeSimulator:
+    """Counts how often it renders."""
+
+    rendered: list[int] = []  # noqa: RUF012
+
+    def clips(self, numbers, streams, frames):
+        self.rendered.extend(numbers)
+        batches = [fakes.make_batch(1, frames=frames, seed=number) for number in numbers]
+        return {streams[0]: fakes.join(batches)}
+
+
+@pytest.fixture
+def simulator(monkeypatch):
+    FakeSimulator.rendered = []
+    monkeypatch.setattr(sources, '_simulator', lambda *_: FakeSimulator())
+
+
+def make(tmp_path, **values):
+    source = SourceConfig(**values)
+    data = DataConfig(
+        train=(source,), validation=source, stream='thermal', frames=2, cache=tmp_path
+    )
+    return source, data
+
+
+def test_clips_are_rendered_once(tmp_path, simulator):
+    told = []
+    for _ in range(2):
+        source = sources.make_source(
+            *make(tmp_path, clips=40, first=100), torch.device('cpu'),
+            report=lambda *progress: told.append(progress),
+        )  # fmt: skip
+    assert FakeSimulator.rendered == list(range(100, 140))
+    assert told == [(32, 40), (40, 40)]
+    assert torch.equal(source.read([3]).joints, fakes.make_batch(1, seed=103).joints)
+
+
+def test_another_simulation_has_another_folder(tmp_path, simulator):
+    for values in ({'setting': 'office'}, {'seed': 1}, {'split': 'test'}, {'rectified': False}):
+        sources.make_source(*make(tmp_path, clips=2, **values), torch.device('cpu'))
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_clips_on_the_fly_are_numbered_too(tmp_path, simulator):
+    source = sources.make_source(*make(tmp_path, first=50), torch.device('cpu'))
+    assert source.count == 0
+    assert torch.equal(source.read([7]).joints, fakes.make_batch(1, seed=57).joints)
+    assert not list(tmp_path.iterdir())
