@@ -1,6 +1,8 @@
 """BatchSimulator: labelled clips of two hands before the cameras of a rig, many at once."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from hand_pose_ros.simulation.batch_background import plane_tables
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.simulation.batch_draw import draw_plan, generator, rotation_vectors
-from hand_pose_ros.simulation.batch_labels import HandStates, hand_labels, view_batch
+from hand_pose_ros.simulation.batch_labels import HandStates, hand_labels, joined, view_batch
 from hand_pose_ros.simulation.batch_meshes import scene_meshes
 from hand_pose_ros.simulation.batch_plan import ClipPlan
 from hand_pose_ros.simulation.batch_poses import models
@@ -35,6 +37,7 @@ class BatchSimulator:
         self.config = config
         self.device = torch.device(device)
         self._bodies = BatchBodies(self.device)
+        self._scratch = threading.local()
 
     def clips(
         self, numbers: Sequence[int], streams: Sequence[str] = ('thermal',), frames: int = 8
@@ -52,13 +55,10 @@ class BatchSimulator:
         Raises:
             DataError: a stream does not exist or is not calibrated.
         """
-        environment = draw_environments(self.config, numbers, self.device)
-        result = {}
-        for stream, (gbuffer, labels) in self.geometry(numbers, streams, frames).items():
-            modality = self.config.rig.cameras[stream].modality
-            image = render(modality, gbuffer, environment)
-            result[stream] = view_batch(image, gbuffer, labels, modality)
-        return result
+        if self.device.type == 'cpu':  # clip by clip, memory is used again and caches help
+            parts = [self._clips([number], streams, frames) for number in numbers]
+            return {stream: joined([part[stream] for part in parts]) for stream in streams}
+        return self._clips(numbers, streams, frames)
 
     def geometry(
         self, numbers: Sequence[int], streams: Sequence[str] = ('thermal',), frames: int = 8
@@ -68,19 +68,39 @@ class BatchSimulator:
         Returns:
             Per stream the G-buffer of N = clips * frames images and the hands' labels.
         """
+        rendered = self._render(numbers, streams, frames, None)
+        return {stream: (gbuffer, labels) for stream, gbuffer, labels in rendered}
+
+    def _clips(
+        self, numbers: Sequence[int], streams: Sequence[str], frames: int
+    ) -> dict[str, ViewBatch]:
+        environment = draw_environments(self.config, numbers, self.device)
+        scratch = self._scratch.__dict__ if self.device.type == 'cpu' else None
+        result = {}
+        for stream, gbuffer, labels in self._render(numbers, streams, frames, scratch):
+            modality = self.config.rig.cameras[stream].modality
+            image = render(modality, gbuffer, environment)
+            result[stream] = view_batch(image, gbuffer, labels, modality)
+        return result
+
+    def _render(
+        self,
+        numbers: Sequence[int],
+        streams: Sequence[str],
+        frames: int,
+        scratch: dict[str, Any] | None,
+    ) -> Iterator[tuple[str, GBuffer, dict[str, Tensor]]]:
+        """Yield streams with G-buffers and labels; with ``scratch`` each ends the one before."""
         plans = [draw_plan(self.config, number, frames) for number in numbers]
         states, meshes = self._pose(plans, frames)
-        result = {}
+        clips = np.repeat(np.arange(len(plans)), frames)
+        rooms = [plan.room for plan in plans]
         for stream in streams:
             views = self._views(stream, numbers, plans, frames)
-            planes = plane_tables(
-                [plan.room for plan in plans], np.repeat(np.arange(len(plans)), frames),
-                views.T_scene_cam,
-            )  # fmt: skip
+            planes = plane_tables(rooms, clips, views.T_scene_cam)
             table = torch.as_tensor(planes, device=self.device)
-            gbuffer = rasterize(meshes, table, views, frames)
-            result[stream] = (gbuffer, hand_labels(states, views, gbuffer))
-        return result
+            gbuffer = rasterize(meshes, table, views, frames, scratch=scratch)
+            yield stream, gbuffer, hand_labels(states, views, gbuffer)
 
     def _pose(self, plans: Sequence[ClipPlan], frames: int) -> tuple[HandStates, Meshes]:
         """Pose all hands and make the meshes of all moments."""

@@ -1,6 +1,8 @@
 """Labels of batched clips: exact joints, pixels, visibility and parameters in each camera."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,13 +96,27 @@ def view_batch(
         **labels,
         image=image,
         intrinsics=gbuffer.intrinsics,
-        hand_mask=gbuffer.hand_mask,
-        surface=gbuffer.surface,
+        hand_mask=gbuffer.hand_mask.clone(),
+        surface=gbuffer.surface.clone(memory_format=torch.contiguous_format),
         not_padding=torch.ones(len(image), device=image.device),
         frames=gbuffer.frames,
         valid={**dict.fromkeys(known, in_view), 'mask': torch.ones_like(in_view)},
         modality=modality,
     )
+
+
+def joined(batches: Sequence[ViewBatch]) -> ViewBatch:
+    """Put batches of one stream one after the other."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    names = [field.name for field in fields(ViewBatch) if field.name not in ('frames', 'modality')]
+    names.remove('valid')
+    together: dict[str, Any] = {
+        name: torch.cat([getattr(batch, name) for batch in batches]) for name in names
+    }
+    valid = {name: torch.cat([batch.valid[name] for batch in batches]) for name in first.valid}
+    return replace(first, **together, valid=valid)
 
 
 def _masked(values: Tensor, valid: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Rasterizer of batches: meshes before a room to G-buffers; compiled on CPUs, else plain torch."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -43,7 +43,13 @@ class Meshes:
 
 
 def rasterize(
-    meshes: Meshes, planes: Tensor, views: Views, frames: int, backend: Backend | None = None
+    meshes: Meshes,
+    planes: Tensor,
+    views: Views,
+    frames: int,
+    *,
+    backend: Backend | None = None,
+    scratch: dict[str, Any] | None = None,
 ) -> GBuffer:
     """Find what every pixel of N images sees.
 
@@ -53,6 +59,8 @@ def rasterize(
         views: the cameras.
         frames: images per clip.
         backend: ``numba`` (CPU only) or ``torch``; by default what suits the device.
+        scratch: memory that a later call with the same dictionary uses again, which saves most
+            of the time of fresh memory on CPUs; the G-buffer is lost then.
     """
     device = meshes.vertices.device
     turn = torch.as_tensor(views.T_scene_cam, device=device)
@@ -65,7 +73,7 @@ def rasterize(
     normals = meshes.normals @ rotation
     chosen = backend or ('numba' if device.type == 'cpu' else 'torch')
     if chosen == 'numba':
-        channels = _compiled(meshes, pixels, inverse, normals, planes, views, frames)
+        channels = _compiled(meshes, pixels, inverse, normals, planes, views, frames, scratch)
     else:
         raise NotImplementedError
     return GBuffer(
@@ -85,10 +93,11 @@ def _compiled(
     planes: Tensor,
     views: Views,
     frames: int,
+    scratch: dict[str, Any] | None,
 ) -> dict[str, Tensor]:
     """Render image by image with the compiled loops."""
     count, height, width = len(pixels), views.camera.height, views.camera.width
-    out = _empty(count, height, width)
+    out = dict(_empty(count, height, width, scratch))
     arrays = {name: tensor.numpy() for name, tensor in out.items()}
     xy, near, across = (np.ascontiguousarray(t.numpy()) for t in (pixels, inverse, normals))
     rays, table = views.rays.numpy(), planes.numpy()
@@ -118,9 +127,14 @@ def _compiled(
     return out
 
 
-def _empty(count: int, height: int, width: int) -> dict[str, Tensor]:
+def _empty(
+    count: int, height: int, width: int, scratch: dict[str, Any] | None
+) -> dict[str, Tensor]:
     shape = (count, height, width)
-    return {
+    key = f'{count} {height} {width}'
+    if scratch is not None and key in scratch:
+        return scratch[key]
+    made = {
         'depth': torch.empty(shape),
         'hand_mask': torch.empty(shape, dtype=torch.uint8),
         'classes': torch.empty((count, 3, height, width), dtype=torch.uint8),
@@ -128,6 +142,9 @@ def _empty(count: int, height: int, width: int) -> dict[str, Tensor]:
         'facing': torch.empty(shape),
         'attributes': torch.empty((*shape, len(ATTRIBUTES))),
     }
+    if scratch is not None:
+        scratch[key] = made
+    return made
 
 
 def _between(ranges: tuple[tuple[int, int], ...], end: int) -> list[tuple[int, int]]:
