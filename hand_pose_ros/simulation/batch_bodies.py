@@ -13,8 +13,11 @@ from hand_pose_ros.skeleton import OPENPOSE_TO_MANO, SIDES
 Array = NDArray[np.float64]
 
 _REACH = 0.03  # metres from the rim over which the forearm's first rings slant with it
-# The last ring lies this far from the rim (m), so that no sleeve ends within the view.
-_LAST_RING = 0.75
+# The last rings are the upper arm's: how far they are beyond the elbow, which is this far from
+# the rim (m), towards the shoulder, which is here in the scene for a right arm.
+_UPPER_ARM = (0.02, 0.10, 0.32)
+_ELBOW = 0.25
+_SHOULDER = (-0.10, -0.19, -0.24)
 
 
 class BatchBodies:
@@ -97,7 +100,7 @@ class BatchBodies:
         return torch.nn.functional.normalize(total, dim=-1)
 
     def _arm(self, rim: Tensor, hand: Tensor, forearm: Tensor, side: float) -> Tensor:
-        """Sweep the outlines of wrists (M, C, 3) towards the elbow, as ``kernels.sweep_arm``."""
+        """Sweep outlines of wrists (M, C, 3) to the elbow and on towards the shoulder."""
         centre = rim.mean(1, keepdim=True)
         axis = forearm[..., 0] * side
         y_rest = forearm[..., 1]
@@ -105,20 +108,32 @@ class BatchBodies:
         y_hand = hand[..., 1]
         turn = torch.atan2((z_rest * y_hand).sum(-1), (y_rest * y_hand).sum(-1))
         distance, thicker, wider, left = self._rings.T
+        # The rings of the upper arm are upright on another axis.
+        shoulder = torch.tensor(_SHOULDER, device=rim.device) * torch.tensor(
+            [1.0, side, 1.0], device=rim.device
+        )
+        elbow = centre[:, 0] + _ELBOW * axis
+        above = torch.nn.functional.normalize(shoulder - elbow, dim=-1)
+        bent = (distance > _ELBOW)[:, None]
+        axes = torch.where(bent, above[:, None], axis[:, None])  # (M, R, 3)
+        middle = centre + torch.where(
+            bent, _ELBOW * axis[:, None] + (distance[:, None] - _ELBOW) * above[:, None],
+            distance[:, None] * axis[:, None],
+        )  # fmt: skip
         angle = (left * turn[:, None])[..., None]  # (M, R, 1)
         y = torch.cos(angle) * y_rest[:, None] + torch.sin(angle) * z_rest[:, None]
-        z = torch.linalg.cross(axis[:, None].expand_as(y), y)
+        y = torch.nn.functional.normalize(y - (y * axes).sum(-1, keepdim=True) * axes, dim=-1)
+        z = torch.linalg.cross(axes, y)
         local = (rim - centre) @ hand  # (M, C, 3) in the hand's axes
         local = local * torch.tensor([side, 1.0, side], device=local.device)
         slant = (1 - distance / _REACH).clamp(min=0)
-        along = distance[:, None] + slant[:, None] * local[:, None, :, 0]  # (M, R, C)
         points = (
-            centre[:, None]
-            + along[..., None] * axis[:, None, None]
+            middle[:, :, None]
+            + (slant[:, None] * local[:, None, :, 0])[..., None] * axes[:, :, None]
             + (thicker[:, None] * local[:, None, :, 1])[..., None] * y[:, :, None]
             + (wider[:, None] * local[:, None, :, 2])[..., None] * z[:, :, None]
         )
-        end = centre + (distance[-1] + 0.01) * axis[:, None]
+        end = middle[:, -1:] + 0.01 * axes[:, -1:]
         return torch.cat([points.flatten(1, 2), end], 1)
 
     def _put(self, array: Array) -> Tensor:
@@ -126,9 +141,9 @@ class BatchBodies:
 
 
 def _rings() -> NDArray[np.float32]:
-    """Return the rings (R, 4) of a forearm, the last one moved out."""
+    """Return the rings (R, 4) of an arm: those of the forearm, the last ones moved up."""
     rings = np.array(RINGS, np.float32)
-    rings[-1, 0] = _LAST_RING
+    rings[-len(_UPPER_ARM) :, 0] = _ELBOW + np.array(_UPPER_ARM)
     return rings
 
 
@@ -150,7 +165,7 @@ def _attributes(bodies: Bodies) -> NDArray[np.float32]:
     around = np.arctan2(spots[:, 0], spots[:, 1]) * np.linalg.norm(spots, axis=1)
     start = wrist[0] - rim[:, 0].mean()
     rings = [np.column_stack([np.full(len(rim), start - ring), around]) for ring in _rings()[:, 0]]
-    arm = np.concatenate([*rings, [[start - _LAST_RING - 0.01, 0.0]]])
+    arm = np.concatenate([*rings, [[start - _rings()[-1, 0] - 0.01, 0.0]]])
     texture = np.tile(np.concatenate([hand, arm]), (2, 1))
     materials = [surface.finger, surface.palm, surface.nail, surface.crease, surface.sleeve,
                  surface.mottle]  # fmt: skip
