@@ -69,13 +69,13 @@ def _person(preset: Preset, draws: Draws) -> dict[str, Any]:
         'glove_colour': random_colour(draws),
         'cloth_colour': random_colour(draws),
         'cloth_colour_2': random_colour(draws),
-        'trousers': random_colour(draws),
+        'strap': random_colour(draws),
         'cloth_pattern': draws.generator.integers(0, PATTERN_KINDS),
         'cloth_scale': draws.logarithmic(1.0, 8.0),
         'watch': (float(side), draws.between(-0.045, -0.012), draws.between(0.008, 0.018)),
         'lap': (
-            draws.chance(0.6), draws.between(0.32, 0.6), draws.between(0.04, 0.16),
-            draws.between(0.055, 0.095),
+            draws.chance(0.75), draws.between(0.3, 0.55), draws.between(0.04, 0.16),
+            draws.between(0.055, 0.095), draws.between(0.15, 0.55),
         ),
     }  # fmt: skip
 

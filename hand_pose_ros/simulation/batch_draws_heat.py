@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from hand_pose_ros.simulation.batch_environment import LAP, LOOKS
 from hand_pose_ros.simulation.draws import Draws
-from hand_pose_ros.simulation.gbuffer import MATERIAL, MATERIALS
+from hand_pose_ros.simulation.gbuffer import MATERIAL
 from hand_pose_ros.simulation.settings import Preset
 
 ITEMS = 48  # objects of a clip that look each their own way; more of them repeat
@@ -21,7 +22,7 @@ def draw_heat(preset: Preset, draws: Draws) -> dict[str, Any]:
         'ambient': ambient,
         **_skin(ambient, core, draws),
         **_clothes(draws),
-        **_scene(preset, ambient, draws),
+        **_scene(preset, ambient, core.mean(), draws),
         **_distractors(ambient, core.mean(), draws),
         **_camera(preset, draws),
         **_gain(ambient, core.mean(), draws),
@@ -61,7 +62,6 @@ def _clothes(draws: Draws) -> dict[str, Any]:
         'cloth': draws.between(0.12, 0.85),
         'glove': draws.between(0.35, 0.9),
         'watch': draws.between(0.2, 0.9),
-        'legs': draws.between(0.2, 0.95),
         'cuff': (draws.between(-0.8, 2.6), draws.between(0.02, 0.06)),
         'folds': (
             draws.logarithmic(0.1, 2.0), draws.logarithmic(25, 150), draws.normal(40.0),
@@ -70,8 +70,9 @@ def _clothes(draws: Draws) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _scene(preset: Preset, ambient: float, draws: Draws) -> dict[str, Any]:
-    surfaces = ambient + draws.normal(1.0, len(MATERIALS))
+def _scene(preset: Preset, ambient: float, skin: float, draws: Draws) -> dict[str, Any]:
+    surfaces = ambient + draws.normal(1.0, LOOKS)
+    surfaces[LAP] = ambient + draws.between(0.2, 0.95) * (skin - ambient)
     surfaces[MATERIAL['table']] = ambient + draws.normal(0.8)
     surfaces[MATERIAL['floor']] = ambient - draws.between(-0.5, 2.5)
     surfaces[MATERIAL['wall']] = ambient + draws.between(-3.5, 1.5)
@@ -84,10 +85,11 @@ def _scene(preset: Preset, ambient: float, draws: Draws) -> dict[str, Any]:
     offsets = np.where(kind < 0.6 * warm, near_skin, offsets)
     offsets = np.where((kind >= 0.6 * warm) & (kind < warm), hot, offsets)
     offsets = np.where(kind > 1 - preset.cold_things, cold, offsets)
-    strength = draws.within(preset.clutter)
-    texture = draws.logarithmic(0.03, 0.5, len(MATERIALS), 2) * strength
+    strength = draws.within(preset.clutter) * (0.3 if draws.chance(0.4) else 1.0)
+    texture = draws.logarithmic(0.03, 0.5, LOOKS, 2) * strength
     for name, low, high in (('wall', 0.15, 2.5), ('floor', 0.05, 1.2), ('none', 0.2, 2.5)):
         texture[MATERIAL[name]] = draws.logarithmic(low, high, 2) * strength
+    texture[LAP] = draws.logarithmic(0.1, 1.0, 2)
     return {
         'surfaces': surfaces,
         'items': ambient + offsets,

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.simulation.batch_draws_heat import ITEMS
+from hand_pose_ros.simulation.batch_environment import LOOKS
 from hand_pose_ros.simulation.draws import Draws
-from hand_pose_ros.simulation.gbuffer import MATERIAL, MATERIALS
+from hand_pose_ros.simulation.gbuffer import MATERIAL
 from hand_pose_ros.simulation.settings import Preset
 
 Array = NDArray[np.float64]
@@ -62,16 +63,14 @@ def _direction(draws: Draws, lowest: float) -> Array:
 
 
 def _colours(preset: Preset, draws: Draws) -> dict[str, Any]:
-    pairs = np.concatenate(
-        [random_colour(draws, len(MATERIALS)), random_colour(draws, len(MATERIALS))], axis=1
-    )
+    pairs = np.concatenate([random_colour(draws, LOOKS), random_colour(draws, LOOKS)], axis=1)
     strength = draws.within(preset.clutter)
     for name, palette in (('table', _TABLES), ('wall', _WALLS), ('floor', _TABLES)):
         colour = palette[draws.generator.integers(len(palette))] * np.exp(draws.normal(0.25, 3))
         other = colour * np.exp(draws.normal(0.6))
         pairs[MATERIAL[name]] = np.clip(np.concatenate([colour, other]), 0.01, 0.95)
     items = np.concatenate([random_colour(draws, ITEMS), random_colour(draws, ITEMS)], axis=1)
-    reflectance = draws.between(0.06, 0.85, len(MATERIALS))
+    reflectance = draws.between(0.06, 0.85, LOOKS)
     reflectance[MATERIAL['table']] = draws.between(0.15, 0.75)
     reflectance[MATERIAL['wall']] = draws.between(0.35, 0.8)
     return {

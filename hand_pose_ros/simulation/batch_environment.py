@@ -5,6 +5,12 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from hand_pose_ros.simulation.gbuffer import MATERIALS
+
+# What G-buffers of sensors have beside ``MATERIALS``: the wearer's trousers.
+LAP = len(MATERIALS)
+LOOKS = LAP + 1
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Person:
@@ -15,13 +21,13 @@ class Person:
         bare: 1 where the forearms are bare.
         skin: (B, 3) colour of the skin, linear R G B 0..1.
         pale: (B, 3) colour of the palms.
-        glove_colour, cloth_colour, trousers: (B, 3) colours.
+        glove_colour, cloth_colour, strap: (B, 3) colours; the strap is the watch's.
         cloth_colour_2: (B, 3) second colour of the sleeves' pattern.
         cloth_pattern: (B,) int64 pattern of sleeves and gloves.
         cloth_scale: tiles a metre.
         watch: (B, 3) side (0, 1; -1 = none), centre and half width along the forearm, metres.
-        lap: (B, 4) whether legs show (0, 1), how far they are below the camera, how far the knees
-            spread and the radius of the thighs, metres.
+        lap: (B, 5) whether legs show (0, 1), how far they are below the camera, how far the knees
+            spread, the radius of the thighs, how far ahead the table begins; metres.
     """
 
     glove: Tensor
@@ -31,7 +37,7 @@ class Person:
     glove_colour: Tensor
     cloth_colour: Tensor
     cloth_colour_2: Tensor
-    trousers: Tensor
+    strap: Tensor
     cloth_pattern: Tensor
     cloth_scale: Tensor
     watch: Tensor
@@ -51,13 +57,13 @@ class Heat:
             metre along the forearm.
         waves: (B, 2, 4, 4) per side and wave: amplitude (K), wave numbers along and across
             (1/m), phase.
-        cloth, glove, watch, legs: share of the way from the air to the skin.
+        cloth, glove, watch: share of the way from the air to the skin.
         cuff: (B, 2) kelvin the cuff is cooler and its length in metres.
         folds: (B, 4) folds of the cloth: kelvin, wave number along, bend, phase.
-        surfaces: (B, materials) of every material of the scene.
+        surfaces: (B, looks) of every material of the scene and of the lap.
         items: (B, 48) of every object.
         pattern: (B, 2) int64 patterns; pattern_scale, pattern_offset: (B,), (B, 2).
-        texture: (B, materials, 2) kelvin of both patterns on every material.
+        texture: (B, looks, 2) kelvin of both patterns on every material.
         patches: (B, 3, 6) warm patches: place (x, y) ahead of the camera, sizes (m), kelvin,
             edge sharpness.
         reflection: (B, 3) share of the heat a glossy table mirrors, and where (low pixels).
@@ -86,7 +92,6 @@ class Heat:
     cloth: Tensor
     glove: Tensor
     watch: Tensor
-    legs: Tensor
     cuff: Tensor
     folds: Tensor
     surfaces: Tensor
@@ -128,9 +133,9 @@ class Light:
         sheen: highlights on skin.
         occlusion, shadow: (B,), (B, 3) darkening in folds; of cast shadows and where they fall
             (low pixels).
-        surfaces: (B, materials, 6) two linear colours of every material.
+        surfaces: (B, looks, 6) two linear colours of every material and of the lap.
         items: (B, 48, 6) two linear colours of every object.
-        nir_surfaces, nir_items: (B, materials), (B, 48) reflectance in the near infrared.
+        nir_surfaces, nir_items: (B, looks), (B, 48) reflectance in the near infrared.
         nir_skin, nir_cloth, nir_glove: (B,) reflectance in the near infrared.
         pattern: (B, 2) int64 patterns; pattern_scale, pattern_offset: (B,), (B, 2).
         clutter: how strong the patterns are.

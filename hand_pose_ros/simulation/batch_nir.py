@@ -6,7 +6,7 @@ from torch import Tensor
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
 from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
-from hand_pose_ros.simulation.batch_surfaces import Arms, arms, legs, look_up, per_frame, put
+from hand_pose_ros.simulation.batch_surfaces import Arms, arms, look_up, per_frame, put
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
 _SALT = 61
@@ -14,7 +14,6 @@ _BRIGHT, _TARGET = 0.96, 0.85  # share of the pixels below the level that exposu
 _LEAST_GAIN, _MOST_GAIN = 0.4, 4.0  # what it can do
 _DARK = 0.02  # level of black
 _VEIL = 0.12  # share of the sun's flood that the lens scatters over the image
-_LEGS = 0.35  # reflectance of trousers
 _NEAREST = 0.12  # the lamp gets no brighter nearer than this, metres
 
 
@@ -59,9 +58,6 @@ def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:
         light.pattern_offset.repeat_interleave(frames, 0),
     )[:, 0]
     albedo *= (pattern * (0.12 * per_frame(light.clutter, gbuffer))).add_(1).clamp_(0.3, 1.5)
-    if person.lap[:, 0].any():
-        cover, height = legs(gbuffer, person)
-        torch.lerp(albedo, _LEGS * (0.35 + 0.65 * height), cover, out=albedo)
     seen = arms(gbuffer)
     put(albedo, seen.pixels, _arm_reflectance(seen, person, light))
     return albedo.clamp_(0.02, 1)

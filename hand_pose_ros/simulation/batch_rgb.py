@@ -6,7 +6,7 @@ from torch import Tensor
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
 from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
-from hand_pose_ros.simulation.batch_surfaces import Arms, arms, legs, look_up, per_frame
+from hand_pose_ros.simulation.batch_surfaces import Arms, arms, look_up, per_frame
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
 _SALT = 51
@@ -48,10 +48,6 @@ def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
     mixed *= 0.3 * per_frame(light.clutter, gbuffer)
     mixed += 0.4
     albedo = torch.lerp(first, second, mixed.clamp_(0, 1)).transpose(0, 1).contiguous()
-    if person.lap[:, 0].any():
-        cover, height = legs(gbuffer, person)
-        trousers = per_frame(person.trousers, gbuffer) * (0.35 + 0.65 * height[:, None])
-        torch.lerp(albedo, trousers, cover[:, None], out=albedo)
     _paint_arms(albedo, seen, person, light)
     return albedo
 
@@ -80,7 +76,7 @@ def _paint_arms(albedo: Tensor, seen: Arms, person: Person, light: Light) -> Non
     colour = torch.lerp(skin, cloth, sleeve)
     side, centre, half = person.watch[seen.clip].T
     watch = (side == seen.side) & ((value['u'] - centre).abs() < half) & ~seen.hand
-    colour = torch.where(watch, 0.6 * person.trousers[seen.clip].T, colour).clamp_(0, 1)
+    colour = torch.where(watch, person.strap[seen.clip].T, colour).clamp_(0, 1)
     size = albedo[0, 0].numel()
     places = seen.pixels + (seen.pixels // size) * (2 * size)
     flat = albedo.view(-1)

@@ -13,6 +13,7 @@ from hand_pose_ros.rig.thermal import ThermalValues
 from hand_pose_ros.simulation.batch_depth import depth_image
 from hand_pose_ros.simulation.batch_draws import clip_preset, draw_environments
 from hand_pose_ros.simulation.batch_environment import Environment
+from hand_pose_ros.simulation.batch_lap import with_lap
 from hand_pose_ros.simulation.batch_nir import nir_image
 from hand_pose_ros.simulation.batch_rgb import rgb_image
 from hand_pose_ros.simulation.batch_thermal import thermal_counts, thermal_image
@@ -48,12 +49,12 @@ def render(modality: str, gbuffer: GBuffer, environment: Environment) -> Tensor:
     """
     if modality not in IMAGES:
         raise CameraError(f'modality {modality!r} cannot be rendered: use {", ".join(IMAGES)}')
-    image = IMAGES[modality]
     if gbuffer.depth.device.type != 'cpu' or len(environment) == 1:
-        return image(gbuffer, environment)
+        return IMAGES[modality](with_lap(gbuffer, environment.person), environment)
     # Clip by clip everything stays in a processor's cache.
     return torch.cat([
-        image(clip_of(gbuffer, clip), environment.clip(clip)) for clip in range(len(environment))
+        render(modality, clip_of(gbuffer, clip), environment.clip(clip))
+        for clip in range(len(environment))
     ])  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def native_images(
     modality, encoding = description.modality, description.encoding
     if modality == 'thermal' and encoding == 'mono16':
         values = description.values if isinstance(description.values, ThermalValues) else None
-        return thermal_counts(gbuffer, environment, values)
+        return thermal_counts(with_lap(gbuffer, environment.person), environment, values)
     images = render(modality, gbuffer, environment).cpu().numpy()
     if modality == 'depth':
         return _native_depth(description, images[:, 0])

@@ -1,4 +1,4 @@
-"""What the batched sensors read from a G-buffer alike: looks per material, arms, warm legs."""
+"""What the batched sensors read from a G-buffer alike: looks per material, arms, places."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hand_pose_ros.simulation.batch_environment import Person
-from hand_pose_ros.simulation.gbuffer import MATERIAL, MATERIALS, GBuffer
+from hand_pose_ros.simulation.batch_environment import LOOKS
+from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _COARSE = 2  # pixels per sample of soft fields
 
@@ -23,7 +23,7 @@ def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor) -> Tensor:
 
     Args:
         gbuffer: N images.
-        surfaces: (B, materials, C) of materials.
+        surfaces: (B, materials, C) of materials and, last, the lap.
         items: (B, I, C) of objects, which count more than their material.
 
     Returns:
@@ -32,7 +32,7 @@ def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor) -> Tensor:
     count = items.shape[1]
     table = torch.cat([surfaces, items], dim=1)
     number = gbuffer.item.clamp(max=count)
-    key = torch.where(number > 0, number + (len(MATERIALS) - 1), gbuffer.material).int()
+    key = torch.where(number > 0, number + (LOOKS - 1), gbuffer.material).int()
     frames = torch.arange(len(key), device=key.device, dtype=torch.int32)
     key += (frames // gbuffer.frames * table.shape[1])[:, None, None]
     flat = key.view(-1)
@@ -109,38 +109,11 @@ def scene_places(gbuffer: GBuffer) -> Tensor:
     rays = gbuffer.rays[:, ::_COARSE, ::_COARSE]
     depth = gbuffer.depth[:, ::_COARSE, ::_COARSE]
     return torch.stack([
-        depth * _along(gbuffer, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
+        depth * along(gbuffer, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
     ])  # fmt: skip
 
 
-def legs(gbuffer: GBuffer, person: Person) -> tuple[Tensor, Tensor]:
-    """Return where the wearer's thighs and lap show, and how round they look there.
-
-    The thighs are two flat bands on a plane under the table; table and hands cover them.
-
-    Returns:
-        cover: (N, H, W) share 0..1 of each pixel.
-        height: (N, H, W) 1 along the middle of a thigh, 0 at its outline.
-    """
-    rays = gbuffer.rays[:, ::_COARSE, ::_COARSE]
-    shows, drop, spread, radius = (per_frame(value, gbuffer) for value in person.lap.T)
-    down = _along(gbuffer, rays, 2)
-    away = (-drop / down).clamp(0, 5)
-    x = away * _along(gbuffer, rays, 0)
-    y = (away * _along(gbuffer, rays, 1)).abs()
-    knee = 0.42 + 0.5 * spread
-    across = (y - 0.06 - spread * (x / knee).clamp(0, 1)).abs()
-    inside = torch.minimum(radius * (1.25 - 0.3 * x) - across, knee - x)
-    inside = torch.maximum(inside, 0.16 - (x * x + 0.3 * y * y).sqrt())
-    cover = (inside / 0.008).clamp(0, 1) * shows * (down < -0.05)
-    height = (inside / radius).clamp_(0, 1)
-    size = (gbuffer.depth.shape[1], gbuffer.depth.shape[2])
-    wanted = (gbuffer.surface == 0) & (gbuffer.material != MATERIAL['table'])
-    wanted &= gbuffer.material != MATERIAL['flat']
-    return finer(cover, size) * wanted, finer(height, size)
-
-
-def _along(gbuffer: GBuffer, rays: Tensor, axis: int) -> Tensor:
+def along(gbuffer: GBuffer, rays: Tensor, axis: int) -> Tensor:
     """Return the step of the rays along an axis of the scene per metre of depth."""
     row = gbuffer.T_scene_cam[:, axis, :3, None, None].to(rays.dtype)
     return row[:, 0] * rays[..., 0] + row[:, 1] * rays[..., 1] + row[:, 2]

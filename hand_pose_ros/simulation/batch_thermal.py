@@ -10,12 +10,11 @@ from torch.nn import functional
 
 from hand_pose_ros.rig.thermal import ABSOLUTE_ZERO, ThermalValues
 from hand_pose_ros.simulation import batch_noise as noise
-from hand_pose_ros.simulation.batch_environment import Environment, Heat, Person
+from hand_pose_ros.simulation.batch_environment import LAP, Environment, Heat, Person
 from hand_pose_ros.simulation.batch_surfaces import (
     Arms,
     arms,
     finer,
-    legs,
     look_up,
     per_frame,
     put,
@@ -27,6 +26,7 @@ from hand_pose_ros.simulation.thermal import emissivity
 _STEPS = 1024  # steps of the gain curve
 _SALT = 41
 _SLEEVE_START = -0.05  # metres along the forearm, as in ``bodies``
+_OUTLINE = 0.4  # share of their warmth that round thighs lose towards their outline
 _PICTURE = ThermalValues(kind='tlinear', gain=0.04)
 
 
@@ -88,21 +88,11 @@ def _surroundings(gbuffer: GBuffer, environment: Environment) -> Tensor:
     base.addcmul_(weak, pattern[:, 0]).addcmul_(strong, pattern[:, 1])
     if heat.patches[:, :, 4].any():
         base += finer(_warm_patches(gbuffer, heat), size)
-    if environment.person.lap[:, 0].any():
-        _add_legs(base, pattern, gbuffer, environment)
+    lap = gbuffer.material == LAP
+    if lap.any():
+        warmer = per_frame(heat.surfaces[:, LAP] - heat.ambient, gbuffer)
+        base += lap * warmer * _OUTLINE * (gbuffer.facing - 1)
     return base
-
-
-def _add_legs(celsius: Tensor, pattern: Tensor, gbuffer: GBuffer, environment: Environment) -> None:
-    """Put the wearer's legs, warm under cloth with folds, into the surroundings in place."""
-    heat = environment.heat
-    cover, height = legs(gbuffer, environment.person)
-    warmer = per_frame(heat.legs * (heat.core.mean(1) - heat.ambient), gbuffer)
-    folds = per_frame(heat.folds[:, 0], gbuffer)
-    cloth = warmer * (0.55 + 0.45 * height.sqrt())
-    cloth += folds * (0.6 * pattern[:, 0] + 0.4 * torch.sin(9 * height + 0.8 * pattern[:, 0]))
-    cloth += per_frame(heat.ambient, gbuffer)
-    torch.lerp(celsius, cloth, cover, out=celsius)
 
 
 def _warm_patches(gbuffer: GBuffer, heat: Heat) -> Tensor:

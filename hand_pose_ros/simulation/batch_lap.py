@@ -1,0 +1,69 @@
+"""The wearer's lap: warm thighs under the near edge of the table, as the head rig sees them."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hand_pose_ros.simulation.batch_environment import LAP, Person
+from hand_pose_ros.simulation.batch_surfaces import along, per_frame
+from hand_pose_ros.simulation.gbuffer import MATERIAL, GBuffer
+
+_COARSE = 2  # pixels per sample of the outlines
+_TOP = 3  # the lap is looked for below one third of the image
+_FLOOR = 0.35  # what shows between the legs is this much farther, metres
+
+
+def with_lap(gbuffer: GBuffer, person: Person) -> GBuffer:
+    """Put the wearer's thighs into the background of those clips that show them.
+
+    The thighs are two bands on a level plane, rounded towards their outlines by what ``facing``
+    says; between them and the table's near edge the floor shows. Hands, arms and things stay.
+    """
+    if not person.lap[:, 0].any():
+        return gbuffer
+    height, width = gbuffer.depth.shape[1], gbuffer.depth.shape[2]
+    top = height // _TOP // _COARSE * _COARSE
+    fields = _outlines(gbuffer, person, top)
+    size = (height - top, width)
+    fine = functional.interpolate(fields, size, mode='bilinear', align_corners=False)
+    inside, away, before_edge = fine.unbind(1)
+    lower = slice(top, None)
+    surface, material = gbuffer.surface[:, lower], gbuffer.material[:, lower]
+    on_table = (material == MATERIAL['table']) | (material == MATERIAL['flat'])
+    shows = per_frame(person.lap[:, 0], gbuffer) > 0
+    free = (surface == 0) & (before_edge > 0) & shows
+    leg = (inside > 0) & (surface == 0) & shows & (~on_table | (before_edge > 0))
+    gap = free & on_table & ~leg
+    depth, facing = gbuffer.depth.clone(), gbuffer.facing.clone()
+    material, item = gbuffer.material.clone(), gbuffer.item.clone()
+    depth[:, lower] = torch.where(leg, away, depth[:, lower])
+    depth[:, lower] += _FLOOR * gap
+    radius = per_frame(person.lap[:, 3], gbuffer)
+    roundness = (inside / radius).clamp_(0.02, 1).sqrt_()
+    facing[:, lower] = torch.where(leg, roundness, facing[:, lower])
+    material[:, lower].masked_fill_(leg, LAP).masked_fill_(gap, MATERIAL['floor'])
+    item[:, lower].masked_fill_(leg | gap, 0)
+    return replace(gbuffer, depth=depth, facing=facing, material=material, item=item)
+
+
+def _outlines(gbuffer: GBuffer, person: Person, top: int) -> Tensor:
+    """Return coarse fields (N, 3, h, w) below a row.
+
+    They are metres inside the thighs' outline (negative outside), depth of the thighs' plane,
+    and metres that the visible surface is nearer than the table's edge.
+    """
+    rays = gbuffer.rays[:, top::_COARSE, ::_COARSE]
+    _, drop, spread, radius, edge = (per_frame(value, gbuffer) for value in person.lap.T)
+    down = along(gbuffer, rays, 2).clamp(max=-1e-3)
+    away = (-drop / down).clamp(0, 5)
+    forward = along(gbuffer, rays, 0)
+    x = away * forward
+    y = (away * along(gbuffer, rays, 1)).abs()
+    knee = 0.42 + 0.5 * spread
+    across = (y - 0.06 - spread * (x / knee).clamp(0, 1)).abs()
+    inside = torch.minimum(radius * (1.25 - 0.3 * x) - across, knee - x)
+    inside = torch.maximum(inside, 0.16 - (x * x + 0.3 * y * y).sqrt())
+    before_edge = edge - forward * gbuffer.depth[:, top::_COARSE, ::_COARSE]
+    return torch.stack([inside, away, before_edge], dim=1)
