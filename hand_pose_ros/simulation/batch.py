@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.datasets.batch import ViewBatch
+from hand_pose_ros.hand_model.hand_pose import HandPose
+from hand_pose_ros.rig.assemble import rig_frame
+from hand_pose_ros.rig.frame import RigFrame, StreamImage
+from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.simulation.batch_background import plane_tables
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
 from hand_pose_ros.simulation.batch_config import SimulationConfig
@@ -18,7 +22,8 @@ from hand_pose_ros.simulation.batch_meshes import scene_meshes
 from hand_pose_ros.simulation.batch_plan import ClipPlan
 from hand_pose_ros.simulation.batch_poses import models
 from hand_pose_ros.simulation.batch_rasterizer import Meshes, rasterize
-from hand_pose_ros.simulation.batch_sensors import draw_environments, render
+from hand_pose_ros.simulation.batch_sensors import draw_environments, native_images, render
+from hand_pose_ros.simulation.batch_truth import true_poses
 from hand_pose_ros.simulation.batch_views import Views, make_views, varied_intrinsics
 from hand_pose_ros.simulation.gbuffer import GBuffer
 from hand_pose_ros.skeleton import SIDES
@@ -71,6 +76,44 @@ class BatchSimulator:
         rendered = self._render(numbers, streams, frames, None)
         return {stream: (gbuffer, labels) for stream, gbuffer, labels in rendered}
 
+    def rig_frames(
+        self, number: int, frames: int, streams: Sequence[str] | None = None
+    ) -> tuple[list[RigFrame], list[list[HandPose]]]:
+        """Render a clip as a live rig delivers it: native sizes and encodings, through the lens.
+
+        Args:
+            number: of the clip.
+            frames: moments; all of a stream's are rendered together.
+            streams: cameras of the rig, all by default.
+
+        Returns:
+            One frame per moment, all its images of one stamp, and the hands that are there, in
+            the optical frame of the rig's reference camera.
+
+        Raises:
+            DataError: a stream does not exist or is not calibrated.
+        """
+        rig = self.config.rig
+        plan = draw_plan(self.config, number, frames)
+        states, meshes = self._pose([plan], frames)
+        environment = draw_environments(self.config, [number], self.device)
+        stamps = [round(1e9 * (1 + moment / plan.rate)) for moment in range(frames)]
+        images: list[dict[str, StreamImage]] = [{} for _ in stamps]
+        for stream in streams or tuple(rig.cameras):
+            camera = self.config.native_camera(stream)
+            description = rig.cameras[stream]
+            poses = plan.T_scene_rig @ description.T_rig_cam
+            intrinsics = np.tile(camera.intrinsics, (frames, 1, 1))
+            views = make_views(camera, intrinsics, poses, False, self.device)
+            gbuffer = rasterize(meshes, self._planes([plan], views, frames), views, frames)
+            native = native_images(description, gbuffer, environment)
+            for image, stamp, kept in zip(native, stamps, images, strict=True):
+                late = stamp + description.time_offset
+                kept[stream] = stream_image(image, description.encoding, late, description)
+        hands = self._bodies.hands(meshes.vertices)
+        truth = true_poses(rig, states, plan.T_scene_rig, hands)
+        return [rig_frame(rig, kept) for kept in images], truth
+
     def _clips(
         self, numbers: Sequence[int], streams: Sequence[str], frames: int
     ) -> dict[str, ViewBatch]:
@@ -93,13 +136,10 @@ class BatchSimulator:
         """Yield streams with G-buffers and labels; with ``scratch`` each ends the one before."""
         plans = [draw_plan(self.config, number, frames) for number in numbers]
         states, meshes = self._pose(plans, frames)
-        clips = np.repeat(np.arange(len(plans)), frames)
-        rooms = [plan.room for plan in plans]
         for stream in streams:
             views = self._views(stream, numbers, plans, frames)
-            planes = plane_tables(rooms, clips, views.T_scene_cam)
-            table = torch.as_tensor(planes, device=self.device)
-            gbuffer = rasterize(meshes, table, views, frames, scratch=scratch)
+            planes = self._planes(plans, views, frames)
+            gbuffer = rasterize(meshes, planes, views, frames, scratch=scratch)
             yield stream, gbuffer, hand_labels(states, views, gbuffer)
 
     def _pose(self, plans: Sequence[ClipPlan], frames: int) -> tuple[HandStates, Meshes]:
@@ -131,6 +171,11 @@ class BatchSimulator:
         )  # fmt: skip
         vertices = torch.where(gone[..., None], torch.nan, vertices)
         return states, scene_meshes(self._bodies, plans, vertices, normals)
+
+    def _planes(self, plans: Sequence[ClipPlan], views: Views, frames: int) -> Tensor:
+        clips = np.repeat(np.arange(len(plans)), frames)
+        planes = plane_tables([plan.room for plan in plans], clips, views.T_scene_cam)
+        return torch.as_tensor(planes, device=self.device)
 
     def _views(
         self, stream: str, numbers: Sequence[int], plans: Sequence[ClipPlan], frames: int

@@ -86,6 +86,14 @@ class BatchBodies:
             parts += [hand, arm]
         return torch.cat(parts, 1)
 
+    def hands(self, vertices: Tensor) -> list[Array]:
+        """Return the vertices (M, V, 3) of the left and of the right hand out of all (M, ., 3)."""
+        half = self.vertex_count // 2
+        starts = (0, half)
+        return [
+            vertices[:, start : start + self._hand_count].double().cpu().numpy() for start in starts
+        ]
+
     def normals(self, vertices: Tensor) -> Tensor:
         """Return unit normals (M, V, 3) of meshes (M, V, 3): area-weighted over faces around."""
         if vertices.device.type == 'cpu':

@@ -82,11 +82,20 @@ class SimulationConfig:
         Raises:
             DataError: the stream does not exist or is not calibrated.
         """
+        camera = self.native_camera(stream)
+        modality = self.rig.cameras[stream].modality
+        return camera.scaled(*self.image_size.get(stream, _SIZES[modality]))
+
+    def native_camera(self, stream: str) -> Camera:
+        """Return a stream's camera as the rig has it.
+
+        Raises:
+            DataError: the stream does not exist or is not calibrated.
+        """
         if stream not in self.rig.cameras:
             known = ', '.join(self.rig.cameras)
             raise DataError(f'the rig has no stream {stream!r}, use one of {known}')
-        description = self.rig.cameras[stream]
-        if description.camera is None:
+        camera = self.rig.cameras[stream].camera
+        if camera is None:
             raise DataError(f'{stream} has no intrinsics: put them into the rig file')
-        size = self.image_size.get(stream, _SIZES[description.modality])
-        return description.camera.scaled(*size)
+        return camera
