@@ -38,8 +38,7 @@ def test_darkness_changes_only_light(part):
 
 def test_darkness_is_dark_and_sun_glare_is_sunny():
     draw = {
-        name: draw_environments(SimulationConfig(setting=name), range(20)).light
-        for name in PRESETS
+        name: draw_environments(SimulationConfig(setting=name), range(20)).light for name in PRESETS
     }
     assert draw['darkness'].light.max() < 0.01 * draw['office'].light.min()
     assert draw['sun_glare'].sun.min() > 2 * draw['kitchen'].sun.max()
