@@ -211,7 +211,7 @@ class HandFollower:
         for hand in hands:
             votes = float(np.log(_SURE / (1.0 - _SURE))) * (1 if hand.side else -1)
             side = self._tracker.free_side(votes)
-            if side is None or len(self._tracker.tracks) >= self.config.max_hands:
+            if side != hand.side or len(self._tracker.tracks) >= self.config.max_hands:
                 continue
             with self._timer.stage('fit'):
                 shape, precision = self._tracker.shape(side)

@@ -1,0 +1,28 @@
+"""Options of the fusion estimator."""
+
+from dataclasses import dataclass, field
+
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.network_config import ModelConfig
+
+STAGES = ('therformer', 'landmarks', 'densereg', 'wildhands')
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig(LandmarksConfig):
+    """Everything that can be set: the options of ``landmarks`` and these.
+
+    Attributes:
+        stages: what takes part; those whose model is not installed or whose stream the rig does
+            not have are left out.
+        device: where networks run, unless a stage says otherwise.
+        runtime: what runs them, unless a stage says otherwise.
+        therformer, densereg, wildhands: see ``ModelConfig``.
+    """
+
+    stages: tuple[str, ...] = STAGES
+    device: str = 'auto'
+    runtime: str = 'auto'
+    therformer: ModelConfig = field(default_factory=ModelConfig)
+    densereg: ModelConfig = field(default_factory=ModelConfig)
+    wildhands: ModelConfig = field(default_factory=ModelConfig)
