@@ -21,7 +21,7 @@ from hand_pose_ros.simulation.batch_labels import HandStates, hand_labels, joine
 from hand_pose_ros.simulation.batch_meshes import scene_meshes
 from hand_pose_ros.simulation.batch_plan import ClipPlan
 from hand_pose_ros.simulation.batch_poses import models
-from hand_pose_ros.simulation.batch_rasterizer import Meshes, rasterize
+from hand_pose_ros.simulation.batch_rasterizer import Backend, Meshes, rasterize
 from hand_pose_ros.simulation.batch_sensors import draw_environments, native_images, render
 from hand_pose_ros.simulation.batch_truth import true_poses
 from hand_pose_ros.simulation.batch_views import Views, make_views, varied_intrinsics
@@ -37,8 +37,21 @@ class BatchSimulator:
         device: where.
     """
 
-    def __init__(self, config: SimulationConfig, device: str | torch.device = 'cpu') -> None:
-        """Put the meshes on the device."""
+    def __init__(
+        self,
+        config: SimulationConfig,
+        device: str | torch.device = 'cpu',
+        *,
+        backend: Backend | None = None,
+    ) -> None:
+        """Put the meshes on the device.
+
+        Args:
+            config: what is rendered.
+            device: where.
+            backend: rasterizer, by default what suits the device.
+        """
+        self._backend = backend
         self.config = config
         self.device = torch.device(device)
         self._bodies = BatchBodies(self.device)
@@ -105,7 +118,8 @@ class BatchSimulator:
             poses = plan.T_scene_rig @ description.T_rig_cam
             intrinsics = np.tile(camera.intrinsics, (frames, 1, 1))
             views = make_views(camera, intrinsics, poses, False, self.device)
-            gbuffer = rasterize(meshes, self._planes([plan], views, frames), views, frames)
+            planes = self._planes([plan], views, frames)
+            gbuffer = rasterize(meshes, planes, views, frames, backend=self._backend)
             native = native_images(description, gbuffer, environment)
             for image, stamp, kept in zip(native, stamps, images, strict=True):
                 late = stamp + description.time_offset
@@ -139,7 +153,9 @@ class BatchSimulator:
         for stream in streams:
             views = self._views(stream, numbers, plans, frames)
             planes = self._planes(plans, views, frames)
-            gbuffer = rasterize(meshes, planes, views, frames, scratch=scratch)
+            gbuffer = rasterize(
+                meshes, planes, views, frames, backend=self._backend, scratch=scratch
+            )
             yield stream, gbuffer, hand_labels(states, views, gbuffer)
 
     def _pose(self, plans: Sequence[ClipPlan], frames: int) -> tuple[HandStates, Meshes]:
