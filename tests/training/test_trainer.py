@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from hand_pose_ros.errors import TrainingError
+from hand_pose_ros.networks.resnet import ResNet
 from hand_pose_ros.training.config import OptimiserConfig
 from hand_pose_ros.training.journal import read_journal
 from hand_pose_ros.training.state import read_state
@@ -170,6 +171,26 @@ def test_accumulated_batches_give_the_mean_gradient(tmp_path, fake_clips):
     trainer.run()
     expected = torch.stack(gradients).mean(dim=0)
     torch.testing.assert_close(trainer.network.head.weight.grad, expected)
+
+
+def test_backbone_statistics_can_be_frozen(tmp_path, fake_clips):
+    class WithBackbone(fakes.FakeTask):
+        def build_network(self):
+            network = super().build_network()
+            network.conv = ResNet(18, width=4, stages=1)
+            network.head = torch.nn.Linear(4 * 6 * 8, 126)
+            return network
+
+    moved = {}
+    for frozen in (True, False):
+        config = fakes.make_config(steps=1, freeze_norm=frozen)
+        trainer = Trainer(config, WithBackbone(), tmp_path / str(frozen))
+        trainer.run()
+        moved[frozen] = [
+            bool(module.running_mean.abs().max() > 0)
+            for module in (trainer.network.conv.bn1, trainer.network.bn)
+        ]
+    assert moved == {True: [False, True], False: [True, True]}
 
 
 def test_a_run_is_not_overwritten(tmp_path, fake_clips):
