@@ -1,6 +1,6 @@
 """DenseReg: single hands in crops of depth images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +19,7 @@ from hand_pose_ros.networks.dense_crop import (
     jitter_boxes,
     joint_boxes,
 )
-from hand_pose_ros.networks.dense_votes import aggregate, dense_targets
+from hand_pose_ros.networks.dense_votes import AggregationConfig, aggregate, dense_targets
 from hand_pose_ros.networks.densereg import DenseRegConfig
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.training.config import TrainingConfig
@@ -55,7 +55,11 @@ class DenseRegOptions:
 
 
 class DenseRegTask:
-    """Trains DenseReg on every labelled hand; left hands are mirrored."""
+    """Trains DenseReg on every labelled hand; left hands are mirrored.
+
+    Attributes:
+        aggregation: how votes become joints in ``predict``.
+    """
 
     name = 'densereg'
     metric = 'mean joint error'
@@ -64,14 +68,15 @@ class DenseRegTask:
         """Read the network's and the task's options."""
         self.network_config = preset(DenseRegConfig, config.network)
         self._options = options(DenseRegOptions, config.options)
+        self.aggregation = AggregationConfig()
 
     def build_network(self) -> nn.Module:
         """Return the new network."""
         return create_network(self.name, self.network_config)
 
-    def augment(self, batch: ViewBatch, generator: Generator) -> ViewBatch:
+    def augment(self, batch: ViewBatch, draws: Sequence[Generator]) -> ViewBatch:
         """Return the batch as it is: crops change when they are cut."""
-        del generator
+        del draws
         return batch
 
     def loss(
@@ -96,7 +101,7 @@ class DenseRegTask:
         spread = torch.full_like(batch.joints[..., 0], torch.nan)
         for rows, side in zip(frames.split(_CHUNK), sides.split(_CHUNK), strict=True):
             crop = self._crops(batch, rows, side, None)
-            hands = aggregate(network(crop.image)[-1], crop)
+            hands = aggregate(network(crop.image)[-1], crop, self.aggregation)
             joints[rows, side], spread[rows, side] = hands.joints, hands.spread
         return {'joints': joints, 'spread': spread}
 

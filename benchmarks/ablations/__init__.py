@@ -1,0 +1,1 @@
+"""The findings of the three papers, repeated in small on the simulator."""
