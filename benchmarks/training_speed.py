@@ -35,8 +35,9 @@ def measure(path: Path, steps: int, device: torch.device, cache: Path) -> dict[s
     optimiser = make_optimiser(network, config.optimiser)
     times = {'read and augment': 0.0, 'forward and loss': 0.0, 'backward': 0.0, 'step': 0.0}
     for number in range(steps + 3):
+        draws = [generator(0, number, clip) for clip in range(data.batch)]
         marks = [_now(device)]
-        batch = task.augment(source.read(range(data.batch)), generator(0, number))
+        batch = task.augment(source.read(range(data.batch)), draws)
         marks.append(_now(device))
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == 'bfloat16'):
             loss, _ = task.loss(network, batch, generator(1, number))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -13,23 +14,31 @@ from hand_pose_ros.training.config import AugmentationConfig
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def augment_clips(batch: ViewBatch, config: AugmentationConfig, generator: Generator) -> ViewBatch:
+def augment_clips(
+    batch: ViewBatch, config: AugmentationConfig, draws: Sequence[Generator]
+) -> ViewBatch:
     """Shift and recolour a batch, each clip by its own draw.
+
+    Args:
+        batch: N = B * frames images.
+        config: how much.
+        draws: a generator for each of the B clips.
 
     Source: methods specification, section 1.5.
     """
     if config.shift:
-        batch = shift_clips(batch, draw_shifts(batch, config.shift, generator))
+        batch = shift_clips(batch, draw_shifts(batch, config.shift, draws))
     if batch.modality != 'depth':
-        batch = jitter_colours(batch, config, generator)
+        batch = jitter_colours(batch, config, draws)
     return batch
 
 
-def draw_shifts(batch: ViewBatch, share: float, generator: Generator) -> Tensor:
+def draw_shifts(batch: ViewBatch, share: float, draws: Sequence[Generator]) -> Tensor:
     """Draw whole-pixel moves (B, 2) in x and y, uniform within +- share of the image width."""
     largest = int(share * batch.image.shape[-1])
-    clips = len(batch.image) // batch.frames
-    return torch.randint(-largest, largest + 1, (clips, 2), generator=generator)
+    return torch.stack(
+        [torch.randint(-largest, largest + 1, (2,), generator=draw) for draw in draws]
+    )
 
 
 def shift_clips(batch: ViewBatch, shifts: Tensor) -> ViewBatch:
@@ -60,20 +69,21 @@ def shift_clips(batch: ViewBatch, shifts: Tensor) -> ViewBatch:
     )
 
 
-def jitter_colours(batch: ViewBatch, config: AugmentationConfig, generator: Generator) -> ViewBatch:
+def jitter_colours(
+    batch: ViewBatch, config: AugmentationConfig, draws: Sequence[Generator]
+) -> ViewBatch:
     """Change brightness, contrast, saturation and hue by one draw and in one order per clip.
 
     Images of one channel have neither saturation nor hue.
     """
     image = batch.image.clone()
-    for start in range(0, len(image), batch.frames):
-        clip = image[start : start + batch.frames]
-        draws = torch.rand(4, generator=generator).mul(2.0).sub(1.0).tolist()
+    for clip, generator in zip(image.split(batch.frames), draws, strict=True):
+        values = torch.rand(4, generator=generator).mul(2.0).sub(1.0).tolist()
         order = torch.randperm(4, generator=generator).tolist()
         factors = [
-            1.0 + draw * width
-            for draw, width in zip(
-                draws, (config.brightness, config.contrast, config.saturation), strict=False
+            1.0 + value * width
+            for value, width in zip(
+                values, (config.brightness, config.contrast, config.saturation), strict=False
             )
         ]
         for kind in order:
@@ -86,7 +96,7 @@ def jitter_colours(batch: ViewBatch, config: AugmentationConfig, generator: Gene
                 grey = _grey(clip)
                 clip.sub_(grey).mul_(factors[2]).add_(grey)
             elif kind == 3 and clip.shape[1] == 3 and config.hue:
-                clip.copy_(_turned_hue(clip, draws[3] * config.hue))
+                clip.copy_(_turned_hue(clip, values[3] * config.hue))
             clip.clamp_(0.0, 1.0)
     return dataclasses.replace(batch, image=image)
 

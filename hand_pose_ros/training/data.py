@@ -20,8 +20,8 @@ from hand_pose_ros.training.tasks.base import Task
 class TrainingData:
     """Training batches by number and the validation set.
 
-    Augmentation is drawn for the batch of all processes and each takes its share, so that
-    several processes see together what one would see alone.
+    Augmentation is drawn for each place in the batch of all processes, so that several processes
+    see together what one would see alone.
     """
 
     def __init__(
@@ -61,9 +61,10 @@ class TrainingData:
         clips = numbers_of_step(
             source.count, seed=self._seed, step=number, batch=self._config.batch
         )
-        batch = source.read(clips)
-        batch = self._task.augment(batch, generator(self._seed, 2, number))
-        return select_clips(batch, self._world.share(len(clips))).to(self._world.device)
+        places = range(len(clips))[self._world.share(len(clips))]
+        batch = source.read([clips[place] for place in places])
+        draws = [generator(self._seed, 2, number, place) for place in places]
+        return self._task.augment(batch, draws).to(self._world.device)
 
     def validation(self) -> Iterator[ViewBatch]:
         """Walk through the validation clips in order."""
@@ -74,10 +75,3 @@ class TrainingData:
     def close(self) -> None:
         """Stop preparing batches."""
         self._feed.close()
-
-
-def select_clips(batch: ViewBatch, clips: slice) -> ViewBatch:
-    """Return consecutive clips of a batch."""
-    if clips == slice(0, len(batch.image) // batch.frames):
-        return batch
-    return batch.select(slice(clips.start * batch.frames, clips.stop * batch.frames))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from hand_pose_ros.datasets.batch import ViewBatch
 from torch import nn
 
+from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.evaluation.metrics import mepe
 from hand_pose_ros.training.config import DataConfig, SourceConfig, TrainingConfig
 
@@ -113,11 +113,11 @@ class FakeTask:
             network.bn, network.dropout = nn.Identity(), nn.Identity()
         return network
 
-    def augment(self, batch, generator):
+    def augment(self, batch, draws):
         import dataclasses
 
-        gain = 1.0 + 0.1 * torch.rand(len(batch.image), 1, 1, 1, generator=generator)
-        return dataclasses.replace(batch, image=batch.image * gain)
+        gain = torch.cat([1.0 + 0.1 * torch.rand(batch.frames, generator=draw) for draw in draws])
+        return dataclasses.replace(batch, image=batch.image * gain[:, None, None, None])
 
     def loss(self, network, batch, generator):
         error = (network(batch.image) - batch.joints).square().mean()

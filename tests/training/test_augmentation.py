@@ -14,8 +14,8 @@ from hand_pose_ros.training.config import AugmentationConfig
 from tests.training import fakes
 
 
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+def seeded(clips, seed=0):
+    return [torch.Generator().manual_seed(seed + clip) for clip in range(clips)]
 
 
 def reprojected(batch):
@@ -55,7 +55,7 @@ def test_joints_that_leave_the_image_are_not_visible():
 
 def test_shifts_are_within_their_share_and_reach_it():
     batch = fakes.make_batch(400)
-    shifts = draw_shifts(batch, 0.1, seeded())
+    shifts = draw_shifts(batch, 0.1, seeded(400))
     assert shifts.abs().max() == 3
     assert {-3, 3} <= set(shifts[:, 0].tolist()) & set(shifts[:, 1].tolist())
 
@@ -63,7 +63,7 @@ def test_shifts_are_within_their_share_and_reach_it():
 def test_frames_of_a_clip_share_their_draw_and_clips_do_not():
     batch = fakes.make_batch(3, modality='rgb')
     batch.image[:] = batch.image[:1]
-    changed = jitter_colours(batch, AugmentationConfig(), seeded()).image
+    changed = jitter_colours(batch, AugmentationConfig(), seeded(3)).image
     assert torch.equal(changed[0], changed[1])
     assert not torch.equal(changed[0], changed[2])
     assert changed.min() >= 0
@@ -74,9 +74,9 @@ def test_grey_pixels_stay_grey_and_hue_turns_colours():
     batch = fakes.make_batch(1, modality='rgb')
     batch.image[:] = 0.4
     only_hue = AugmentationConfig(brightness=0, contrast=0, saturation=0, hue=0.15)
-    torch.testing.assert_close(jitter_colours(batch, only_hue, seeded()).image, batch.image)
+    torch.testing.assert_close(jitter_colours(batch, only_hue, seeded(1)).image, batch.image)
     batch.image[:, 0] = 0.8
-    turned = jitter_colours(batch, only_hue, seeded()).image
+    turned = jitter_colours(batch, only_hue, seeded(1)).image
     assert not torch.allclose(turned, batch.image, atol=0.01)
     torch.testing.assert_close(turned.sum(dim=1), batch.image.sum(dim=1))
 
@@ -84,12 +84,12 @@ def test_grey_pixels_stay_grey_and_hue_turns_colours():
 def test_no_draw_changes_nothing():
     batch = fakes.make_batch(2, modality='rgb')
     off = AugmentationConfig(shift=0, brightness=0, contrast=0, saturation=0, hue=0)
-    torch.testing.assert_close(augment_clips(batch, off, seeded()).image, batch.image)
+    torch.testing.assert_close(augment_clips(batch, off, seeded(2)).image, batch.image)
 
 
 def test_depth_is_moved_but_never_recoloured():
     batch = fakes.make_batch(2, modality='depth')
-    changed = augment_clips(batch, AugmentationConfig(), seeded())
+    changed = augment_clips(batch, AugmentationConfig(), seeded(2))
     values = set(batch.image.flatten().tolist()) | {0.0}
     assert set(changed.image.flatten().tolist()) <= values
     assert not torch.equal(changed.intrinsics, batch.intrinsics)
@@ -97,6 +97,6 @@ def test_depth_is_moved_but_never_recoloured():
 
 def test_the_same_seed_gives_the_same_batch():
     batch = fakes.make_batch(2)
-    one, other = (augment_clips(batch, AugmentationConfig(), seeded(4)) for _ in range(2))
+    one, other = (augment_clips(batch, AugmentationConfig(), seeded(2, 4)) for _ in range(2))
     assert torch.equal(one.image, other.image)
     assert torch.equal(one.intrinsics, other.intrinsics)

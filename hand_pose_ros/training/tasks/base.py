@@ -1,6 +1,6 @@
 """What the trainer asks of a system: its network, its loss, its predictions and its measure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,8 +29,11 @@ class Task(Protocol):
         """Return the newly initialised network, as ``networks.registry`` makes it."""
         ...
 
-    def augment(self, batch: ViewBatch, generator: Generator) -> ViewBatch:
-        """Return the batch with random changes; K stays consistent with the pixels."""
+    def augment(self, batch: ViewBatch, draws: Sequence[Generator]) -> ViewBatch:
+        """Return the batch with random changes; K stays consistent with the pixels.
+
+        Each clip draws from a generator of its own.
+        """
         ...
 
     def loss(
