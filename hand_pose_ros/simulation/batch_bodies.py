@@ -13,10 +13,14 @@ from hand_pose_ros.skeleton import OPENPOSE_TO_MANO, SIDES
 Array = NDArray[np.float64]
 
 _REACH = 0.03  # metres from the rim over which the forearm's first rings slant with it
-# The last rings are the upper arm's: how far they are beyond the elbow, which is this far from
-# the rim (m), towards the shoulder, which is here in the scene for a right arm.
-_UPPER_ARM = (0.02, 0.10, 0.32)
+# Beyond the elbow, which is this far from the rim (m), the arm goes on to the shoulder, which is
+# here in the scene for a right arm. The rings are those of ``bodies`` with more for the upper arm.
 _ELBOW = 0.25
+_UPPER_ARM = (0.015, 0.05, 0.09, 0.14, 0.20, 0.27, 0.34)
+_RINGS = (
+    *(ring for ring in RINGS if ring[0] < _ELBOW),
+    *((_ELBOW + beyond, 2.05 + 0.3 * beyond, 1.80 + 0.3 * beyond, 0.28) for beyond in _UPPER_ARM),
+)
 _SHOULDER = (-0.10, -0.19, -0.24)
 
 
@@ -33,7 +37,7 @@ class BatchBodies:
 
     def __init__(self, device: torch.device) -> None:
         """Put the mesh of the shipped hands on a device."""
-        bodies = Bodies()
+        bodies = Bodies(rings=_RINGS)
         self._device = device
         self._rim = torch.as_tensor(bodies.rim, device=device)
         self._hand_count = bodies.hand_count
@@ -44,7 +48,7 @@ class BatchBodies:
         self.hand_faces = ((0, hands), (half, half + hands))
         self.attributes = torch.as_tensor(_attributes(bodies), device=device)
         self._around = torch.as_tensor(_faces_around(bodies), device=device)
-        self._rings = torch.tensor(_rings(), device=device)
+        self._rings = torch.tensor(_RINGS, device=device)
         sides = []
         for side in SIDES:
             data = bodies.models[side].data
@@ -148,13 +152,6 @@ class BatchBodies:
         return torch.as_tensor(np.asarray(array, np.float32), device=self._device)
 
 
-def _rings() -> NDArray[np.float32]:
-    """Return the rings (R, 4) of an arm: those of the forearm, the last ones moved up."""
-    rings = np.array(RINGS, np.float32)
-    rings[-len(_UPPER_ARM) :, 0] = _ELBOW + np.array(_UPPER_ARM)
-    return rings
-
-
 def _parts(bodies: Bodies) -> NDArray[np.uint8]:
     """Return the surface number of every face."""
     hand_faces = len(bodies.models['right'].data.faces)
@@ -172,8 +169,8 @@ def _attributes(bodies: Bodies) -> NDArray[np.float32]:
     spots = rim[:, 1:] - rim[:, 1:].mean(0)
     around = np.arctan2(spots[:, 0], spots[:, 1]) * np.linalg.norm(spots, axis=1)
     start = wrist[0] - rim[:, 0].mean()
-    rings = [np.column_stack([np.full(len(rim), start - ring), around]) for ring in _rings()[:, 0]]
-    arm = np.concatenate([*rings, [[start - _rings()[-1, 0] - 0.01, 0.0]]])
+    rings = [np.column_stack([np.full(len(rim), start - ring), around]) for ring, *_ in _RINGS]
+    arm = np.concatenate([*rings, [[start - _RINGS[-1][0] - 0.01, 0.0]]])
     texture = np.tile(np.concatenate([hand, arm]), (2, 1))
     materials = [surface.finger, surface.palm, surface.nail, surface.crease, surface.sleeve,
                  surface.mottle]  # fmt: skip

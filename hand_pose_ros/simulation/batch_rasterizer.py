@@ -147,7 +147,7 @@ def _plain(
     stages = (meshes.hand_faces, _between(meshes.hand_faces, faces.shape[1]))
     masks = []
     for ranges in stages:
-        part = torch.cat([named[:, first:last] for first, last in ranges], 1)
+        part = torch.cat([named[:, :0], *(named[:, first:last] for first, last in ranges)], 1)
         keys = fragments.nearest(pixels, inverse, part, (height, width), keys)
         masks.append(codes[..., 0].gather(1, fragments.face_of(keys)) * (keys > 0))
     assert keys is not None

@@ -60,16 +60,17 @@ class Bodies:
         vertex_count: all vertices.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        """Build the mesh; ``seed`` varies the skin."""
+    def __init__(self, seed: int = 0, rings: tuple[tuple[float, ...], ...] = RINGS) -> None:
+        """Build the mesh; ``seed`` varies the skin, ``rings`` (see ``RINGS``) make the arms."""
+        self._rings = np.array(rings)
         self.models = {side: HandModel(load_hand_model(side)) for side in SIDES}
         right = self.models['right'].data
         self.rim = _rim(right.faces)
         self.hand_count = len(right.v_template)
         count = len(self.rim)
-        self.arm_count = count * len(RINGS) + 1
+        self.arm_count = count * len(rings) + 1
         side_count = self.hand_count + self.arm_count
-        arm = _arm_faces(self.rim, self.hand_count, len(RINGS))
+        arm = _arm_faces(self.rim, self.hand_count, len(rings))
         single = np.concatenate([right.faces, arm])
         mirrored = single[:, ::-1]
         self.faces = np.concatenate([mirrored, single + side_count]).astype(np.int32)
@@ -107,7 +108,7 @@ class Bodies:
         for index, side in enumerate(SIDES):
             arm = kernels.sweep_arm(
                 hands[index][self.rim], state.orientations[index], state.forearms[index],
-                np.array(RINGS), 1.0 if side == 'right' else -1.0,
+                self._rings, 1.0 if side == 'right' else -1.0,
             )  # fmt: skip
             parts += [hands[index], arm]
         return np.concatenate(parts)

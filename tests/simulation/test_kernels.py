@@ -9,7 +9,7 @@ from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import apply, rigid
 from hand_pose_ros.hand_model.hand import rotation_matrices
 from hand_pose_ros.simulation import kernels
-from hand_pose_ros.simulation.rig import _rational
+from hand_pose_ros.simulation.lens import rational_coefficients
 
 INTRINSICS = np.array([[204.0, 0, 161], [0, 205.0, 126], [0, 0, 1]])
 
@@ -33,7 +33,7 @@ def test_view_projects_like_the_camera(model, distortion):
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     T_cam_rig = rigid(rotation_matrices(np.array([0.1, -0.2, 0.05])), np.array([0.02, 0, 0.1]))
     carried, turned, facing, pixels = kernels.view(
-        points, normals, T_cam_rig, camera.intrinsics, _rational(camera), 10.0
+        points, normals, T_cam_rig, camera.intrinsics, rational_coefficients(camera), 10.0
     )
     np.testing.assert_allclose(carried, apply(T_cam_rig, points), atol=1e-12)
     np.testing.assert_allclose(turned, normals @ T_cam_rig[:3, :3].T, atol=1e-12)
