@@ -5,10 +5,21 @@ import os
 import sys
 
 from hand_pose_ros import __version__
-from hand_pose_ros.cli import benchmark, demo, estimate, export, models, simulate, train, up, view
+from hand_pose_ros.cli import (
+    benchmark,
+    demo,
+    estimate,
+    evaluate,
+    export,
+    models,
+    simulate,
+    train,
+    up,
+    view,
+)
 from hand_pose_ros.errors import HandPoseError
 
-VERBS = (demo, up, estimate, view, simulate, train, export, models, benchmark)
+VERBS = (demo, up, estimate, view, simulate, train, evaluate, export, models, benchmark)
 
 # What a shell reports for a command ended by Ctrl-C, and by a reader that went away.
 _INTERRUPTED = 130
