@@ -69,6 +69,7 @@ class DenseRegTask:
         self.network_config = preset(DenseRegConfig, config.network)
         self._options = options(DenseRegOptions, config.options)
         self.aggregation = AggregationConfig()
+        self.aggregation = AggregationConfig()
 
     def build_network(self) -> nn.Module:
         """Return the new network."""
