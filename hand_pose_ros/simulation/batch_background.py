@@ -19,7 +19,9 @@ V_AXIS, V_START = slice(10, 13), 13
 HALF_U, HALF_V = 14, 15  # it ends where |u|, |v| are larger
 
 
-def plane_tables(rooms: Sequence[Room], clips: NDArray[np.int64], T_scene_cam: Array) -> Array:
+def plane_tables(
+    rooms: Sequence[Room], clips: NDArray[np.int64], T_scene_cam: Array
+) -> NDArray[np.float32]:
     """Describe the planes as the cameras see them.
 
     Args:

@@ -107,7 +107,8 @@ def _arms(
     paths = motion.palms(generator(config, number, 'palms'), moments, where)
     turns = generator(config, number, 'turns').spawn(2)
     fingers = generator(config, number, 'fingers').spawn(2)
-    parts, held = [], []
+    parts = []
+    held: list[Solid | None] = []
     for index, side in enumerate(SIDES):
         holds, palm = hold[index], paths[:, index]
         if holds:

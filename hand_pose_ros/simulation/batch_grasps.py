@@ -162,9 +162,10 @@ def _touch(generator: Generator, betas: Array) -> Grasp:
     tip = hand_joints(angles[None], betas)[0][8]
     kind = str(generator.choice(('phone', 'book', 'box')))
     size = np.array([generator.uniform(0.1, 0.18), 0.009, generator.uniform(0.06, 0.12)])
-    place = tip + np.array([generator.uniform(-0.05, 0.02), -0.006, 0]) - (0, size[1] / 2, 0)
     # The thing leans as the finger does, so that it stays clear of the curled ones.
     lean = rotation_matrices(np.array([0, 0, -generator.uniform(0.2, 0.5)]))
+    touched = np.array([generator.uniform(0.0, 0.3) * size[0], size[1] / 2 + 0.004, 0])
+    place = tip - lean @ touched
     return _given(1, kind, size, rigid(lean, place), angles)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ class Things:
 
 def things(solids: Sequence[Solid]) -> Things:
     """Scale and join the meshes of solids; their items are numbered from 1."""
-    parts: list[tuple[Array, ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     start = 0
     for number, solid in enumerate(solids):
         kind = templates()[solid.kind]
@@ -102,7 +103,8 @@ def _box() -> Template:
     """A cube with faces cut into 3 x 3, so that a lens bends its edges well enough."""
     steps = np.linspace(-0.5, 0.5, 4)
     b, a = (grid.ravel() for grid in np.meshgrid(steps, steps))
-    points, normals, faces, textures = [], [], [], []
+    points: list[Array] = []
+    normals, faces, textures = [], [], []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             side = np.empty((16, 3))
@@ -124,7 +126,8 @@ def _turned(profile: Sequence[tuple[float, float]]) -> Template:
     """A profile of (radius, height) turned about z, with an edge at every point of it."""
     angle = np.linspace(0, 2 * np.pi, _AROUND + 1)
     round_ = np.column_stack([np.cos(angle), np.sin(angle)])
-    points, normals, faces, textures, rolls = [], [], [], [], []
+    points: list[Array] = []
+    normals, faces, textures, rolls = [], [], [], []
     for start, end in pairwise(profile):
         slope = np.array([end[1] - start[1], start[0] - end[0]])
         slope /= np.linalg.norm(slope)
