@@ -25,7 +25,7 @@ from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.losses.densereg import Reduction, densereg_loss
 from hand_pose_ros.training.tasks.base import Arrays
-from hand_pose_ros.training.tasks.common import labelled_hands, options, preset
+from hand_pose_ros.training.tasks.common import labelled_hands, no_loss, options, preset
 
 _MILLIMETRES = 1000.0
 # Hands that a forward pass without gradients takes at once.
@@ -85,6 +85,8 @@ class DenseRegTask:
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of all labelled hands of a batch, turned, stretched and moved."""
         frames, sides = labelled_hands(batch)
+        if not len(frames):
+            return no_loss(network), {}
         with torch.no_grad():
             crop = self._crops(batch, frames, sides, generator)
             targets = dense_targets(crop, batch.joints[frames, sides])

@@ -1,0 +1,130 @@
+"""DenseReg as a task: which hands it learns, crops that stay consistent, and its measures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from hand_pose_ros.networks.dense_votes import DenseFields, dense_targets
+from hand_pose_ros.training.tasks.registry import make_task
+from tests.training import fakes
+
+TINY = {'stem_channels': 4, 'channels': 8, 'branch_channels': 8, 'vote_channels': 8, 'dropout': 0.0}
+
+
+def task(**options):
+    return make_task(fakes.make_config(task='densereg', network=TINY, options=options))
+
+
+def hands(clips=2):
+    """A batch of depth images that show a slanted plane where the hands are."""
+    batch = fakes.make_batch(clips, modality='depth', size=(240, 320))
+    ramp = torch.linspace(0.45, 0.55, 320).expand(2 * clips, 1, 240, 320).clone()
+    return dataclasses.replace(batch, image=ramp)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class Oracle(torch.nn.Module):
+    """Knows the fields of the crops it will see, in order."""
+
+    def __init__(self, fields):
+        super().__init__()
+        self.fields = fields
+
+    def forward(self, crops):
+        fields = self.fields.pop(0)
+        assert len(fields.heat_2d) == len(crops)
+        return [fields]
+
+
+def oracle(own, batch, generator):
+    frames, sides = torch.ones(len(batch.image), 2).nonzero(as_tuple=True)
+    crop = own._crops(batch, frames, sides, generator)
+    return Oracle([dense_targets(crop, batch.joints[frames, sides]).fields])
+
+
+@pytest.mark.parametrize('crop', ['cube', 'box'])
+def test_perfect_fields_give_no_loss_and_the_true_joints(crop):
+    own, batch = task(crop=crop, reduction='mean', side=0.36, padding=30), hands(1)
+    total, terms = own.loss(oracle(own, batch, seeded(3)), batch, seeded(3))
+    assert float(total) == 0.0
+    assert set(terms) == {'heat_2d', 'heat_3d', 'direction'}
+    # Joints of both sides come back through mirrored crops; those near the surface are certain.
+    batch.joints[..., :2] *= 0.4
+    batch.joints[..., 2] = 0.5 + 0.1 * batch.joints[..., 0]
+    found = own.predict(oracle(own, batch, None), batch)['joints']
+    assert (found - batch.joints).norm(dim=-1).median() < 0.002
+
+
+def test_every_draw_of_the_generator_changes_the_crop():
+    own, batch = task(), hands(1)
+    frames, sides = torch.tensor([0]), torch.tensor([1])
+    one, other, same = (own._crops(batch, frames, sides, seeded(s)).image for s in (1, 2, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_absent_hands_and_padded_frames_change_nothing():
+    own, batch = task(reduction='mean'), hands(2)
+    network = own.build_network().eval()
+    batch.joints[1, 0] = torch.nan
+    batch.valid['joints_3d'][1, 0] = False
+    batch.not_padding[3] = 0.0
+    kept = own.loss(network, batch, seeded())[0]
+    changed = dataclasses.replace(batch, joints=batch.joints.clone())
+    changed.joints[3] += 0.05
+    changed.joints[1, 0] = 0.3
+    assert torch.equal(own.loss(network, changed, seeded())[0], kept)
+    changed.joints[0, 1] += 0.02
+    assert not torch.equal(own.loss(network, changed, seeded())[0], kept)
+    found = own.predict(network, batch)['joints']
+    assert torch.isnan(found[1, 0]).all()
+    assert torch.isfinite(found[2]).all()
+
+
+def test_a_batch_without_hands_trains_nothing():
+    own, batch = task(reduction='mean'), hands(1)
+    batch.joints[:] = torch.nan
+    batch.valid['joints_3d'][:] = False
+    total, _ = own.loss(own.build_network(), batch, seeded())
+    total.backward()
+    assert float(total) == 0.0
+
+
+def test_the_loss_of_one_batch_falls():
+    own, batch = task(reduction='mean'), hands(1)
+    torch.manual_seed(0)
+    network = own.build_network()
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        total, _ = own.loss(network, batch, seeded())
+        total.backward()
+        optimiser.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_measures_are_those_of_the_protocol():
+    own = task()
+    truth = np.zeros((10, 2, 21, 3))
+    truth[9, 1] = np.nan
+    predicted = truth.copy()
+    predicted[..., 0] += 0.010
+    predicted[0, 0, 3, 0] = 0.030
+    predicted[1, 0] = np.nan
+    measured = own.measure({'joints': predicted}, {'joints': truth})
+    assert measured['mean joint error'] == pytest.approx(10 + 20 / (18 * 21))
+    assert measured['worst joint < 20 mm'] == pytest.approx(100 * 17 / 19)
+    assert measured['worst joint < 40 mm'] == pytest.approx(100 * 18 / 19)
+
+
+def test_the_fields_are_those_of_the_network():
+    own = task()
+    output = own.build_network()(torch.zeros(1, 1, 128, 128))
+    assert all(isinstance(fields, DenseFields) for fields in output)
