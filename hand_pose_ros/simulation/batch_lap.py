@@ -7,10 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from hand_pose_ros.simulation.batch_environment import LAP, Person
-from hand_pose_ros.simulation.batch_surfaces import along, per_frame
+from hand_pose_ros.simulation.batch_surfaces import COARSE, along, per_frame
 from hand_pose_ros.simulation.gbuffer import MATERIAL, GBuffer
 
-_COARSE = 2  # pixels per sample of the outlines
 _TOP = 3  # the lap is looked for below one third of the image
 _FLOOR = 0.35  # what shows between the legs is this much farther, metres
 
@@ -24,8 +23,10 @@ def with_lap(gbuffer: GBuffer, person: Person) -> GBuffer:
     if not person.lap[:, 0].any():
         return gbuffer
     height, width = gbuffer.depth.shape[1], gbuffer.depth.shape[2]
-    top = height // _TOP // _COARSE * _COARSE
+    top = height // _TOP // COARSE * COARSE
     fields = _outlines(gbuffer, person, top)
+    if (fields[:, 0] <= 0).all():  # out of view
+        return gbuffer
     size = (height - top, width)
     fine = functional.interpolate(fields, size, mode='bilinear', align_corners=False)
     inside, away, before_edge = fine.unbind(1)
@@ -54,7 +55,7 @@ def _outlines(gbuffer: GBuffer, person: Person, top: int) -> Tensor:
     They are metres inside the thighs' outline (negative outside), depth of the thighs' plane,
     and metres that the visible surface is nearer than the table's edge.
     """
-    rays = gbuffer.rays[:, top::_COARSE, ::_COARSE]
+    rays = gbuffer.rays[:, top::COARSE, ::COARSE]
     _, drop, spread, radius, edge = (per_frame(value, gbuffer) for value in person.lap.T)
     down = along(gbuffer, rays, 2).clamp(max=-1e-3)
     away = (-drop / down).clamp(0, 5)
@@ -63,7 +64,8 @@ def _outlines(gbuffer: GBuffer, person: Person, top: int) -> Tensor:
     y = (away * along(gbuffer, rays, 1)).abs()
     knee = 0.42 + 0.5 * spread
     across = (y - 0.06 - spread * (x / knee).clamp(0, 1)).abs()
-    inside = torch.minimum(radius * (1.25 - 0.3 * x) - across, knee - x)
+    beyond = (x - knee + radius).clamp(min=0)  # the knees are round
+    inside = radius * (1.25 - 0.3 * x) - torch.hypot(across, beyond)
     inside = torch.maximum(inside, 0.16 - (x * x + 0.3 * y * y).sqrt())
-    before_edge = edge - forward * gbuffer.depth[:, top::_COARSE, ::_COARSE]
+    before_edge = edge - forward * gbuffer.depth[:, top::COARSE, ::COARSE]
     return torch.stack([inside, away, before_edge], dim=1)

@@ -21,6 +21,7 @@ def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     """Return 8-bit images (N, 1, H, W) as 0..1."""
     light, frames = environment.light, gbuffer.frames
     image = reflectance(gbuffer, environment)
+    image *= _pattern(gbuffer, light)
     image *= _illumination(gbuffer, light)
     image += _VEIL * per_frame(light.nir_flood[:, 0], gbuffer)
     image *= _automatic_exposure(image[::frames], light).repeat_interleave(frames)[:, None, None]
@@ -48,19 +49,25 @@ def _automatic_exposure(first: Tensor, light: Light) -> Tensor:
 
 
 def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:
-    """Return reflectance in the near infrared (N, H, W); all skin is pale there."""
-    light, person, frames = environment.light, environment.person, gbuffer.frames
+    """Return reflectance in the near infrared (N, H, W), without patterns; all skin is pale."""
+    light = environment.light
     (albedo,) = look_up(gbuffer, light.nir_surfaces[..., None], light.nir_items[..., None])
-    pattern = noise.patterns(
-        light.pattern[:, :1].repeat_interleave(frames, 0),
-        gbuffer.attributes[..., -2:],
-        light.pattern_scale.repeat_interleave(frames, 0),
-        light.pattern_offset.repeat_interleave(frames, 0),
-    )[:, 0]
-    albedo *= (pattern * (0.12 * per_frame(light.clutter, gbuffer))).add_(1).clamp_(0.3, 1.5)
     seen = arms(gbuffer)
-    put(albedo, seen.pixels, _arm_reflectance(seen, person, light))
+    put(albedo, seen.pixels, _arm_reflectance(seen, environment.person, light))
     return albedo.clamp_(0.02, 1)
+
+
+def _pattern(gbuffer: GBuffer, light: Light) -> Tensor:
+    """Return factors (N, H, W) that patterns put on the reflectance of the surroundings."""
+    pattern = noise.patterns(
+        light.pattern[:, :1].repeat_interleave(gbuffer.frames, 0),
+        gbuffer.attributes[..., -2:],
+        light.pattern_scale.repeat_interleave(gbuffer.frames, 0),
+        light.pattern_offset.repeat_interleave(gbuffer.frames, 0),
+    )[:, 0]
+    pattern *= 0.12 * per_frame(light.clutter, gbuffer)
+    pattern *= gbuffer.surface == 0
+    return pattern.add_(1).clamp_(0.3, 1.5)
 
 
 def _arm_reflectance(seen: Arms, person: Person, light: Light) -> Tensor:

@@ -110,7 +110,7 @@ def lens_kernels(sigma: Tensor, halo: Tensor, radius: int = 4) -> Tensor:
     return (1 + halo)[:, None, None] * gaussian(sigma) - halo[:, None, None] * wide
 
 
-def motion_kernels(sigma: Tensor, motion: Tensor, radius: int = 4) -> Tensor:
+def motion_kernels(sigma: Tensor, motion: Tensor, radius: int = 3) -> Tensor:
     """Return convolution kernels (B, k, k) of a blur that is drawn along a straight line.
 
     Args:

@@ -37,7 +37,6 @@ def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
     """Return linear reflectance (N, 3, H, W)."""
     light, person, frames = environment.light, environment.person, gbuffer.frames
     looks = look_up(gbuffer, light.surfaces, light.items)
-    first, second = looks[:3], looks[3:]
     pattern = noise.patterns(
         light.pattern.repeat_interleave(frames, 0),
         gbuffer.attributes[..., -2:],
@@ -47,7 +46,10 @@ def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
     mixed = pattern[:, 0].add_(pattern[:, 1], alpha=0.5)
     mixed *= 0.3 * per_frame(light.clutter, gbuffer)
     mixed += 0.4
-    albedo = torch.lerp(first, second, mixed.clamp_(0, 1)).transpose(0, 1).contiguous()
+    mixed.clamp_(0, 1)
+    albedo = mixed.new_empty(len(mixed), 3, *mixed.shape[1:])
+    for channel in range(3):
+        torch.lerp(looks[channel], looks[channel + 3], mixed, out=albedo[:, channel])
     _paint_arms(albedo, seen, person, light)
     return albedo
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from hand_pose_ros.simulation.batch_environment import LOOKS
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
-_COARSE = 2  # pixels per sample of soft fields
+COARSE = 2  # pixels per sample of soft fields
 
 
 def per_frame(values: Tensor, gbuffer: GBuffer, dimensions: int = 2) -> Tensor:
@@ -18,26 +18,30 @@ def per_frame(values: Tensor, gbuffer: GBuffer, dimensions: int = 2) -> Tensor:
     return repeated.reshape(*repeated.shape, *([1] * dimensions))
 
 
-def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor) -> Tensor:
+def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor, step: int = 1) -> list[Tensor]:
     """Return per pixel what a clip's table says about the material or object there.
 
     Args:
         gbuffer: N images.
         surfaces: (B, materials, C) of materials and, last, the lap.
         items: (B, I, C) of objects, which count more than their material.
+        step: only every so many pixels.
 
     Returns:
-        (C, N, H, W).
+        C images (N, H / step, W / step).
     """
-    count = items.shape[1]
     table = torch.cat([surfaces, items], dim=1)
-    number = gbuffer.item.clamp(max=count)
-    key = torch.where(number > 0, number + (LOOKS - 1), gbuffer.material).int()
-    frames = torch.arange(len(key), device=key.device, dtype=torch.int32)
-    key += (frames // gbuffer.frames * table.shape[1])[:, None, None]
+    item, material = gbuffer.item[:, ::step, ::step], gbuffer.material[:, ::step, ::step]
+    number = item.clamp(max=items.shape[1])
+    key = torch.where(number > 0, number + (LOOKS - 1), material).int()
+    if len(table) > 1:
+        clips = torch.arange(len(key), device=key.device, dtype=torch.int32) // gbuffer.frames
+        key += (clips * table.shape[1])[:, None, None]
     flat = key.view(-1)
-    channels = [torch.index_select(column, 0, flat) for column in table.flatten(0, 1).T]
-    return torch.stack(channels).view(-1, *key.shape)
+    return [
+        torch.index_select(column, 0, flat).view(key.shape)
+        for column in table.flatten(0, 1).T.contiguous()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,8 +110,8 @@ def scene_places(gbuffer: GBuffer) -> Tensor:
 
     Axes are the scene's (x forward, y left), metres.
     """
-    rays = gbuffer.rays[:, ::_COARSE, ::_COARSE]
-    depth = gbuffer.depth[:, ::_COARSE, ::_COARSE]
+    rays = gbuffer.rays[:, ::COARSE, ::COARSE]
+    depth = gbuffer.depth[:, ::COARSE, ::COARSE]
     return torch.stack([
         depth * along(gbuffer, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
     ])  # fmt: skip

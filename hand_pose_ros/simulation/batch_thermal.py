@@ -12,6 +12,7 @@ from hand_pose_ros.rig.thermal import ABSOLUTE_ZERO, ThermalValues
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_environment import LAP, Environment, Heat, Person
 from hand_pose_ros.simulation.batch_surfaces import (
+    COARSE,
     Arms,
     arms,
     finer,
@@ -73,26 +74,29 @@ def temperatures(gbuffer: GBuffer, environment: Environment) -> Tensor:
 def _surroundings(gbuffer: GBuffer, environment: Environment) -> Tensor:
     """Return degrees Celsius (N, H, W) of everything but the arms."""
     heat = environment.heat
-    size = (gbuffer.depth.shape[1], gbuffer.depth.shape[2])
-    textured = torch.cat([heat.surfaces[..., None], heat.texture], dim=-1)
-    items = heat.items[..., None]
-    texture = heat.texture[:, -1:].expand(-1, items.shape[1], -1)
-    base, weak, strong = look_up(gbuffer, textured, torch.cat([items, texture], dim=-1))
-    pattern = noise.patterns(
-        heat.pattern.repeat_interleave(gbuffer.frames, 0),
-        gbuffer.attributes[:, ::2, ::2, -2:],
-        heat.pattern_scale.repeat_interleave(gbuffer.frames, 0),
-        heat.pattern_offset.repeat_interleave(gbuffer.frames, 0),
-    )
-    pattern = functional.interpolate(pattern, size, mode='bilinear', align_corners=False)
-    base.addcmul_(weak, pattern[:, 0]).addcmul_(strong, pattern[:, 1])
-    if heat.patches[:, :, 4].any():
-        base += finer(_warm_patches(gbuffer, heat), size)
+    (celsius,) = look_up(gbuffer, heat.surfaces[..., None], heat.items[..., None])
+    celsius += finer(_uneven(gbuffer, heat), (celsius.shape[1], celsius.shape[2]))
     lap = gbuffer.material == LAP
     if lap.any():
         warmer = per_frame(heat.surfaces[:, LAP] - heat.ambient, gbuffer)
-        base += lap * warmer * _OUTLINE * (gbuffer.facing - 1)
-    return base
+        celsius += lap * (warmer * _OUTLINE * (gbuffer.facing - 1))
+    return celsius
+
+
+def _uneven(gbuffer: GBuffer, heat: Heat) -> Tensor:
+    """Return kelvin (N, h, w), coarse, by which materials and places differ within themselves."""
+    of_items = heat.texture[:, -1:].expand(-1, heat.items.shape[1], -1)
+    weak, strong = look_up(gbuffer, heat.texture, of_items, COARSE)
+    pattern = noise.patterns(
+        heat.pattern.repeat_interleave(gbuffer.frames, 0),
+        gbuffer.attributes[:, ::COARSE, ::COARSE, -2:],
+        heat.pattern_scale.repeat_interleave(gbuffer.frames, 0),
+        heat.pattern_offset.repeat_interleave(gbuffer.frames, 0),
+    )
+    kelvin = weak.mul_(pattern[:, 0]).addcmul_(strong, pattern[:, 1])
+    if heat.patches[:, :, 4].any():
+        kelvin += _warm_patches(gbuffer, heat)
+    return kelvin
 
 
 def _warm_patches(gbuffer: GBuffer, heat: Heat) -> Tensor:
@@ -100,6 +104,8 @@ def _warm_patches(gbuffer: GBuffer, heat: Heat) -> Tensor:
     x, y = scene_places(gbuffer)
     total = torch.zeros_like(x)
     for patch in range(heat.patches.shape[1]):
+        if not heat.patches[:, patch, 4].any():
+            continue
         values = (per_frame(value, gbuffer) for value in heat.patches[:, patch].T)
         centre_x, centre_y, size_x, size_y, kelvin, edge = values
         squared = ((x - centre_x) / size_x) ** 2 + ((y - centre_y) / size_y) ** 2
