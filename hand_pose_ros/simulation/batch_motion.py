@@ -38,10 +38,9 @@ class Anchors:
 
 def head(generator: Generator, times: Array) -> tuple[Array, Array]:
     """Return the head's mean pose (4, 4) and its poses (T, 4, 4) in the scene."""
-    roll, pitch = np.clip(generator.normal(0, (4, 11)), (-12, -28), (12, 25))
-    mean = rotation_matrices(np.deg2rad([0, pitch, 0])) @ rotation_matrices(
-        np.deg2rad([roll, 0, 0])
-    )
+    # Degrees; pitch lowers the view, so that the cameras look from ahead to nearly straight down.
+    roll, pitch = np.deg2rad(np.clip(generator.normal((0, 8), (5, 16)), (-14, -25), (14, 42)))
+    mean = rotation_matrices(np.array([0, pitch, 0])) @ rotation_matrices(np.array([roll, 0, 0]))
     turn, move = generator.uniform(0.2, 5.0), generator.uniform(0.001, 0.02)
 
     def draw() -> Array:
