@@ -129,5 +129,9 @@ def _unhidden(pixels: Tensor, depth: Tensor, inside: Tensor, gbuffer: GBuffer) -
     spot = torch.where(inside[..., None], pixels, 0.0).round().long()
     rows, columns = spot[..., 1].clamp(0, height - 1), spot[..., 0].clamp(0, width - 1)
     places = (rows * width + columns).flatten(1)
-    surface = gbuffer.depth.flatten(1).gather(1, places).reshape(depth.shape)
-    return surface > depth - torch.tensor(_FLESH, device=depth.device)
+    before = gbuffer.depth.flatten(1).gather(1, places).reshape(depth.shape)
+    seen = gbuffer.surface.flatten(1).gather(1, places).reshape(depth.shape)
+    # Beside its outline a joint's pixel shows what is behind it; only its own skin may be before.
+    side = torch.arange(2, device=depth.device)[:, None]
+    own = (seen == side + 1) | (seen == side + 3)
+    return before > depth - own * torch.tensor(_FLESH, device=depth.device)
