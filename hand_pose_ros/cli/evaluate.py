@@ -1,0 +1,166 @@
+"""``hand-pose evaluate``: errors of predictions or of a checkpoint, by published protocols."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from hand_pose_ros.cli.common import (
+    CommandError,
+    Verbs,
+    add_json_option,
+    notices,
+    progress,
+    write_json,
+)
+from hand_pose_ros.evaluation.protocols import PROTOCOLS, evaluate_network, evaluate_protocol
+from hand_pose_ros.evaluation.published import published_tables
+from hand_pose_ros.evaluation.report import headline_text, report_json, write_report
+from hand_pose_ros.evaluation.results import ProtocolResult
+
+_EXAMPLE = (
+    'example: hand-pose evaluate --protocol nyu --predictions mine.txt.gz '
+    '--ground-truth nyu_test_groundtruth_label.txt.gz --output report/'
+)
+_FILES = ('protocol', 'predictions', 'ground_truth')
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        'evaluate',
+        help='measure predictions, or a trained network, by published protocols',
+        description='Compares a file of predictions with labels (--protocol, --predictions, '
+        '--ground-truth), or runs a checkpoint over a data set (--checkpoint, --data). Protocols: '
+        + '; '.join(f'{name}: {what}' for name, what in PROTOCOLS.items()) + '.',
+        epilog=_EXAMPLE,
+    )  # fmt: skip
+    files = parser.add_argument_group('files')
+    files.add_argument('--protocol', metavar='NAME', help=', '.join(PROTOCOLS))
+    files.add_argument(
+        '--predictions', type=Path, metavar='FILE',
+        help='u v depth text for nyu, icvl, msra; else .npz, or .jsonl of `hand-pose estimate`',
+    )  # fmt: skip
+    files.add_argument('--ground-truth', type=Path, metavar='FILE', help='the labels, alike')
+    files.add_argument(
+        '--image-size', type=int, nargs=2, metavar=('W', 'H'),
+        help='of the labelled images: for the ARCTIC rule of valid hands and 2D errors',
+    )  # fmt: skip
+    network = parser.add_argument_group('checkpoint')
+    network.add_argument('--checkpoint', type=Path, metavar='FILE', help='weights (.safetensors)')
+    network.add_argument(
+        '--data', default='simulated:test', metavar='NAME:SPLIT',
+        help='what to run it on (default: %(default)s)',
+    )  # fmt: skip
+    network.add_argument(
+        '--setting', default='office', help='of the simulation (default: %(default)s)'
+    )
+    network.add_argument(
+        '--clips', type=int, default=128, help='how many, 0 for all (default: %(default)s)'
+    )
+    network.add_argument('--seed', type=int, default=0, help='of the simulation')
+    network.add_argument('--root', type=Path, metavar='FOLDER', help='where recorded data lie')
+    network.add_argument('--cache', type=Path, metavar='FOLDER', help='of rendered clips')
+    network.add_argument('--device', choices=('cpu', 'cuda'), help='default: a GPU if there is one')
+    parser.add_argument(
+        '--output', type=Path, metavar='DIR', help='write report.html, report.png and report.json'
+    )
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the tables and write what was asked for."""
+    given = [name for name in _FILES if getattr(arguments, name) is not None]
+    if arguments.checkpoint is not None:
+        if given:
+            raise CommandError(
+                f'--checkpoint and --{given[0].replace("_", "-")} do not go together: measure a '
+                'checkpoint or files.'
+            )
+        result = _checkpoint(arguments)
+    elif len(given) == len(_FILES):
+        size = arguments.image_size
+        result = evaluate_protocol(
+            arguments.protocol, arguments.predictions, arguments.ground_truth,
+            None if size is None else (size[0], size[1]),
+        )  # fmt: skip
+    else:
+        missing = next(name for name in _FILES if name not in given)
+        raise CommandError(
+            f'--{missing.replace("_", "-")} is missing: give --protocol, --predictions and '
+            '--ground-truth, or --checkpoint.'
+        )
+    show(result)
+    if arguments.output is not None:
+        page, picture, data = write_report(arguments.output, result)
+        notices().print(f'report: {page}, {picture.name}, {data.name}')
+    write_json(arguments.json, report_json(result))
+    return 0
+
+
+def show(result: ProtocolResult) -> None:
+    """Print the headline, the tables and what others have published."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(result.title, style='bold')
+    for name, value in result.headline.items():
+        label, text = headline_text(name, value)
+        console.print(f'{label}: {text}', markup=False)
+    for name, condition in result.conditions.items():
+        console.print(f'{name}: {condition}', style='dim', markup=False)
+    for table in result.tables:
+        grid = Grid(title=table.title, title_justify='left', box=None)
+        grid.add_column('')
+        for column in table.columns:
+            grid.add_column(column, justify='right')
+        for row in table.rows:
+            cells = ['-' if v != v else f'{v:.{row.digits}f}' for v in row.values]
+            grid.add_row(f'{row.name}, {row.unit}' if row.unit else row.name, *cells)
+        console.print(grid)
+    if result.comparable:
+        _show_published(console, result)
+
+
+def _show_published(console: Console, result: ProtocolResult) -> None:
+    for table in published_tables(result.protocol):
+        grid = Grid(title=f'Published: {table.title}', title_justify='left', box=None)
+        grid.add_column('')
+        for column in table.columns:
+            grid.add_column(column, justify='right')
+        for row in table.rows:
+            grid.add_row(row.name, *('-' if v is None else f'{v:g}' for v in row.values))
+        own = [result.headline.get(metric, float('nan')) for metric in table.metrics]
+        cells = ['-' if value != value else f'{value:.3f}' for value in own]
+        grid.add_row('this run', *cells, style='bold')
+        console.print(grid)
+
+
+def _checkpoint(arguments: argparse.Namespace) -> ProtocolResult:
+    """Run a checkpoint over a data set and measure it."""
+    import torch
+
+    from hand_pose_ros.networks.checkpoint import read_card
+    from hand_pose_ros.training.evaluate import evaluate_checkpoint
+
+    device = arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    card = read_card(arguments.checkpoint)
+    with progress(notices(), 'clips') as bar:
+        task = bar.add_task('rendering', total=None)
+        validation = evaluate_checkpoint(
+            arguments.checkpoint, arguments.data, setting=arguments.setting,
+            clips=arguments.clips, seed=arguments.seed, root=arguments.root,
+            cache=arguments.cache, device=device,
+            report=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    simulated = arguments.data.startswith('simulated')
+    conditions = {
+        'checkpoint': f'{arguments.checkpoint.name}, SHA-256 {str(card["sha256"])[:12]}',
+        'data': arguments.data + (f', setting {arguments.setting}' if simulated else ''),
+        'clips': str(arguments.clips or 'all'),
+        'device': device,
+    }
+    return evaluate_network(
+        card['network'], validation.predicted, validation.truth, data=arguments.data,
+        conditions=conditions,
+    )  # fmt: skip

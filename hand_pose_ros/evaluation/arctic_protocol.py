@@ -1,0 +1,224 @@
+"""ARCTIC and the data sets measured its way: MPJPE, MRRPE, PA-MPJPE and pixels.
+
+Source: methods specification, section 2.8.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.errors import DataError
+from hand_pose_ros.evaluation.metrics import joint_errors, procrustes
+from hand_pose_ros.evaluation.results import ProtocolResult, Row, Table
+from hand_pose_ros.skeleton import JOINT_NAMES, SIDES, WRIST
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_FRAME = 224.0
+_LEAST_JOINTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArcticProtocol:
+    """A data set and what of the ARCTIC measures applies to it.
+
+    Attributes:
+        title: of the data set.
+        first_labelled_root: the root is the first labelled joint instead of the wrist, and every
+            hand with another labelled joint counts.
+        joints_3d: whether it has 3D labels.
+    """
+
+    title: str
+    first_labelled_root: bool = False
+    joints_3d: bool = True
+
+
+ARCTIC_PROTOCOLS = {
+    'arctic': ArcticProtocol(title='ARCTIC, egocentric'),
+    'h2o': ArcticProtocol(title='H2O'),
+    'assemblyhands': ArcticProtocol(title='AssemblyHands'),
+    'egoexo4d': ArcticProtocol(title='Ego-Exo4D', first_labelled_root=True),
+    'epic': ArcticProtocol(title='Epic-HandKps', joints_3d=False),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HandArrays:
+    """Joints of two hands over N images, sides left and right; NaN where there is none.
+
+    Attributes:
+        joints: (N, 2, 21, 3) metres in the camera's frame, or None.
+        pixels: (N, 2, 21, 2) in the image, or None.
+    """
+
+    joints: Array | None = None
+    pixels: Array | None = None
+
+
+def valid_hands(truth: HandArrays, image_size: tuple[int, int] | None) -> Flags:
+    """Return the hands (N, 2) that count: the root and at least 3 joints are in the image.
+
+    Without pixels or image size, being labelled takes the place of being in the image.
+
+    Args:
+        truth: labels.
+        image_size: (width, height) in pixels.
+    """
+    seen: Flags = _labelled(truth)
+    if truth.pixels is not None and image_size is not None:
+        with np.errstate(invalid='ignore'):
+            seen = seen & ((truth.pixels >= 0) & (truth.pixels < np.array(image_size))).all(axis=-1)
+    return seen[..., WRIST] & (seen.sum(axis=-1) >= _LEAST_JOINTS)
+
+
+def hand_mpjpe(predicted: Array, truth: Array, root: NDArray[np.int_]) -> Array:
+    """Return the root-aligned mean error of hands (N, 2, 21, 3), root included: (N, 2) metres."""
+    index = root[..., None, None]
+    aligned = [
+        joints - np.take_along_axis(joints, np.broadcast_to(index, (*root.shape, 1, 3)), axis=2)
+        for joints in (predicted, truth)
+    ]
+    return _mean(joint_errors(*aligned), axis=-1)
+
+
+def hand_pa_mpjpe(predicted: Array, truth: Array) -> Array:
+    """Return the error of hands (N, 2, 21, 3) after a similarity alignment each: (N, 2) metres."""
+    result = np.full(truth.shape[:2], np.nan)
+    known = np.asarray(np.isfinite(predicted + truth).all(axis=-1))
+    for index in zip(*np.nonzero(known.sum(axis=-1) >= _LEAST_JOINTS), strict=True):
+        source, target = predicted[index][known[index]], truth[index][known[index]]
+        result[index] = np.linalg.norm(procrustes(source, target) - target, axis=-1).mean()
+    return result
+
+
+def mrrpe(predicted: Array, truth: Array, valid: Flags) -> Array:
+    """Return the error of left relative to right wrist per image (N,); NaN unless both count."""
+    difference = [joints[:, 0, WRIST] - joints[:, 1, WRIST] for joints in (predicted, truth)]
+    error = np.linalg.norm(difference[0] - difference[1], axis=-1)
+    return np.where(valid.all(axis=1), error, np.nan)
+
+
+def pixel_errors(
+    predicted: Array, truth: Array, valid: Flags, image_size: tuple[int, int]
+) -> Array:
+    """Return the 2D errors (N, 2, 21) in pixels of an image scaled to 224 on its longer side."""
+    errors = np.linalg.norm(predicted - truth, axis=-1) * _FRAME / max(image_size)
+    return np.where(valid[..., None], errors, np.nan)
+
+
+def evaluate_arctic(
+    predicted: HandArrays, truth: HandArrays, name: str = 'arctic', *,
+    image_size: tuple[int, int] | None = None, title: str | None = None,
+    conditions: dict[str, str] | None = None,
+) -> ProtocolResult:  # fmt: skip
+    """Measure two hands the way of ARCTIC: hands, then images, each by its own mean.
+
+    Args:
+        predicted: hands.
+        truth: labels of the same images.
+        name: of ``ARCTIC_PROTOCOLS``.
+        image_size: (width, height) in pixels; needed for the rule of valid hands and 2D errors.
+        title: of the result.
+        conditions: what else to state.
+
+    Raises:
+        DataError: what the protocol needs is not there.
+    """
+    protocol = ARCTIC_PROTOCOLS[name]
+    if protocol.first_labelled_root:
+        labelled = _labelled(truth)
+        valid, root = labelled.sum(axis=-1) >= 2, labelled.argmax(axis=-1)
+        rule = 'hands with at least 2 labelled joints; root: the first labelled one'
+    else:
+        valid = valid_hands(truth, image_size)
+        root = np.full(valid.shape, WRIST)
+        where = 'in the image' if truth.pixels is not None and image_size else 'labelled'
+        rule = f'hands with the wrist and at least 3 joints {where}'
+    rows: list[Row] = []
+    headline: dict[str, float] = {}
+    joints: dict[str, float] = {}
+    if protocol.joints_3d:
+        if predicted.joints is None or truth.joints is None:
+            raise DataError(f'{protocol.title} needs 3D joints in both files: add joints')
+        rows, headline, joints = _rows_3d(predicted.joints, truth.joints, valid, root)
+    if predicted.pixels is not None and truth.pixels is not None and image_size is not None:
+        errors = pixel_errors(predicted.pixels, truth.pixels, valid, image_size)
+        sides = [float(_mean(errors[:, side], axis=None)) for side in range(2)]
+        both = float(_mean(errors, axis=None))
+        rows.append(
+            Row(name='2D, 224 px frame, all valid joints', unit='px', values=(*sides, both))
+        )
+        headline['pixels_224'] = both
+    elif not protocol.joints_3d:
+        raise DataError(
+            f'{protocol.title} is measured in pixels: give pixels in both files and --image-size'
+        )
+    arrays = truth.joints if truth.joints is not None else truth.pixels
+    guess = predicted.joints if protocol.joints_3d else predicted.pixels
+    found = valid & np.isfinite(guess).all(axis=-1).any(axis=-1) if guess is not None else valid
+    counts = [int(flags[:, side].sum()) for flags in (found, valid) for side in range(2)]
+    rows.append(
+        Row(
+            name='valid hands found', unit='%',
+            values=tuple(
+                100.0 * a / b if b else float('nan')
+                for a, b in ((counts[0], counts[2]), (counts[1], counts[3]),
+                             (sum(counts[:2]), sum(counts[2:])))
+            ),
+        )
+    )  # fmt: skip
+    return ProtocolResult(
+        protocol=name,
+        title=title or protocol.title,
+        conditions={
+            **(conditions or {}),
+            'images': str(0 if arrays is None else len(arrays)),
+            'valid hands': f'left {counts[2]}, right {counts[3]}; {rule}',
+            'means': 'joints of a hand, valid hands of an image, then images',
+        },
+        headline=headline,
+        tables=(Table(title='Two hands', columns=(*SIDES, 'both'), rows=tuple(rows)),),
+        curves=(),
+        joints=joints,
+    )
+
+
+def _rows_3d(
+    predicted: Array, truth: Array, valid: Flags, root: NDArray[np.int_]
+) -> tuple[list[Row], dict[str, float], dict[str, float]]:
+    rows, headline = [], {}
+    measures = (
+        ('mpjpe_mm', 'MPJPE, root-aligned, root included', hand_mpjpe(predicted, truth, root)),
+        ('pa_mpjpe_mm', 'PA-MPJPE, similarity per hand', hand_pa_mpjpe(predicted, truth)),
+    )
+    for key, label, hands in measures:
+        hands = 1e3 * np.where(valid, hands, np.nan)
+        sides = [float(_mean(hands[:, side], axis=None)) for side in range(2)]
+        both = float(_mean(_mean(hands, axis=1), axis=None))
+        rows.append(Row(name=label, unit='mm', values=(*sides, both)))
+        headline[key] = both
+    relative = 1e3 * float(_mean(mrrpe(predicted, truth, valid), axis=None))
+    values = (float('nan'), float('nan'), relative)
+    rows.insert(1, Row(name='MRRPE, left to right wrist', unit='mm', values=values))
+    headline['mrrpe_mm'] = relative
+    errors = 1e3 * np.where(valid[..., None], joint_errors(predicted, truth), np.nan)
+    means = _mean(errors.reshape(-1, errors.shape[-1]), axis=0)
+    return rows, headline, dict(zip(JOINT_NAMES, means.tolist(), strict=True))
+
+
+def _labelled(truth: HandArrays) -> Flags:
+    """Return which joints (N, 2, 21) have a label."""
+    arrays = [array for array in (truth.joints, truth.pixels) if array is not None]
+    if not arrays:
+        raise DataError('the ground truth has neither joints nor pixels: add one of them')
+    return np.asarray(np.isfinite(arrays[0]).all(axis=-1))
+
+
+def _mean(values: Array, axis: int | None) -> Array:
+    """Mean of what is there; NaN where nothing is."""
+    known = np.isfinite(values)
+    total, count = np.where(known, values, 0.0).sum(axis=axis), known.sum(axis=axis)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
