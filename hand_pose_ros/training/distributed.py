@@ -37,14 +37,32 @@ class World:
         part = count // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
-    def wrap(self, network: nn.Module) -> nn.Module:
-        """Return the network so that gradients are averaged over the processes."""
+    def share_weights(self, network: nn.Module) -> None:
+        """Give every process the weights of the first."""
+        if self.size > 1:
+            for tensor in network.state_dict().values():
+                dist.broadcast(tensor, 0)
+
+    def average_gradients(self, network: nn.Module) -> None:
+        """Average the gradients over the processes, once per optimiser step.
+
+        A process whose clips did not reach a weight counts with a gradient of 0. This keeps
+        working where ``DistributedDataParallel``, which reduces while it goes backward, needs the
+        same weights in every forward pass.
+        """
         if self.size == 1:
-            return network
-        devices = [self.device.index] if self.device.type == 'cuda' else None
-        return nn.parallel.DistributedDataParallel(
-            network, device_ids=devices, find_unused_parameters=True
-        )
+            return
+        weights = [weight for weight in network.parameters() if weight.requires_grad]
+        for weight in weights:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.size
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view(gradient.shape))
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         """Average a tensor over the processes."""

@@ -95,6 +95,7 @@ class Trainer:
         network = network.to(self._world.device)
         if config.channels_last:
             network = network.to(memory_format=torch.channels_last)
+        self._world.share_weights(network)
         self.network = network.train()
         self.average = MovingAverage(network, config.ema) if config.ema else None
         self.optimiser = make_optimiser(network, config.optimiser)
@@ -108,7 +109,6 @@ class Trainer:
         self._data = TrainingData(
             config.data, task, seed=config.seed, world=self._world, report=report
         )
-        self._wrapped = self._world.wrap(network)
         self._journal = (
             Journal(folder, step=self.step, tensorboard=config.tensorboard)
             if self._world.is_first
@@ -187,6 +187,7 @@ class Trainer:
         for part in range(config.optimiser.accumulate):
             number = self.step * config.optimiser.accumulate + part
             loss, terms = self._accumulate(number)
+        self._world.average_gradients(self.network)
         norm = clip_gradients(self.network, config.optimiser)
         if norm is not None and not torch.isfinite(norm):
             self._fail(self._data.make(number), 'gradient')
@@ -213,7 +214,7 @@ class Trainer:
         with torch.autocast(
             self._world.device.type, torch.bfloat16, enabled=config.precision == 'bfloat16'
         ):
-            total, terms = self._task.loss(self._wrapped, batch, draws)
+            total, terms = self._task.loss(self.network, batch, draws)
         value = self._world.mean(total.detach().float().clone())
         if not torch.isfinite(value):
             self._fail(batch, 'loss')

@@ -231,8 +231,9 @@ class _Boom:
         return (os.abort, ())
 
 
-def test_processes_must_share_the_batch_evenly(tmp_path, fake_clips):
+def test_processes_must_share_the_batch_evenly(tmp_path, fake_clips, monkeypatch):
     from hand_pose_ros.training.distributed import World
 
+    monkeypatch.setattr(World, 'share_weights', lambda *_: None)
     with pytest.raises(TrainingError, match='3 processes cannot share'):
         Trainer(fakes.make_config(), fakes.FakeTask(), tmp_path, world=World(size=3, rank=1))

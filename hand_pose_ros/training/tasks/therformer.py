@@ -4,20 +4,27 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional
 
 from hand_pose_ros.datasets.batch import ViewBatch
+from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.therformer import TherFormerConfig, TherFormerOutput, depth_image
 from hand_pose_ros.training.augmentation import augment_clips
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.losses.therformer import TherFormerLossConfig, therformer_loss
+from hand_pose_ros.training.losses.therformer import (
+    TherFormerLossConfig,
+    mask_target,
+    therformer_loss,
+)
 from hand_pose_ros.training.tasks.base import Arrays
 from hand_pose_ros.training.tasks.common import camera_space, mean, options, preset
 
 
 class TherFormerTask:
-    """Trains TherFormer on clips of one sensor."""
+    """Trains TherFormer on clips of one sensor.
+
+    A clip longer than the network's window is several windows.
+    """
 
     name = 'therformer'
     metric = 'MEPE'
@@ -28,6 +35,12 @@ class TherFormerTask:
         self.network_config = preset(TherFormerConfig, values)
         self._loss = options(TherFormerLossConfig, config.options)
         self._augmentation = config.augmentation
+        self._window = min(self.network_config.frames, config.data.frames)
+        if config.data.frames % self._window:
+            raise TrainingError(
+                f'data.frames is {config.data.frames}, which windows of network.frames = '
+                f'{self._window} do not fill: make it a multiple'
+            )
 
     def build_network(self) -> nn.Module:
         """Return the new network."""
@@ -42,35 +55,33 @@ class TherFormerTask:
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of a batch of clips."""
         del generator
-        terms = dict(therformer_loss(_output(network, batch), batch, self._loss))
-        return terms.pop('total'), terms
+        output = self._output(network, batch)
+        terms = therformer_loss(output, batch, self._loss)
+        total = terms.pop('total')
+        return total, {**terms, 'anchor_rate': output.anchor_rate}
 
     def predict(self, network: nn.Module, batch: ViewBatch) -> Mapping[str, Tensor]:
         """Return joints (N, 2, 21, 3), mask (N, h, w) and its overlap with the true one (N,)."""
-        output = _output(network, batch)
+        output = self._output(network, batch)
         mask = output.mask_logits[:, 0].float().sigmoid()
-        true = (batch.hand_mask > 0).float()[:, None]
-        true = functional.interpolate(true, mask.shape[-2:], mode='nearest')[:, 0] > 0.5
-        found = mask > 0.5
-        shared, either = (found & true).sum(dim=(1, 2)), (found | true).sum(dim=(1, 2))
-        overlap = torch.where(either > 0, shared / either.clamp(min=1), torch.nan)
-        return {
-            'joints': output.joints.unflatten(1, (2, 21)),
-            'mask': mask,
-            'overlap': overlap,
-        }
+        overlap = torch.full_like(mask[:, 0, 0], torch.nan)
+        if batch.hand_mask is not None:
+            size = (mask.shape[-2], mask.shape[-1])
+            true, found = mask_target(batch.hand_mask, size)[:, 0] > 0.5, mask > 0.5
+            either = (found | true).sum(dim=(1, 2))
+            shared = (found & true).sum(dim=(1, 2)) / either.clamp(min=1)
+            overlap = torch.where(either > 0, shared, torch.nan)
+        return {'joints': output.joints.unflatten(1, (2, 21)), 'mask': mask, 'overlap': overlap}
 
     def measure(self, predicted: Arrays, truth: Arrays) -> dict[str, float]:
         """Return MEPE and MEPE-RA in mm and the mask's mean overlap (IoU) in per cent."""
         overlap = 100.0 * mean([float(value) for value in predicted['overlap']])
         return {**camera_space(predicted, truth), 'mask IoU': overlap}
 
-
-def _output(network: nn.Module, batch: ViewBatch) -> TherFormerOutput:
-    """Run the network on clips, in windows of its own length; one channel becomes three."""
-    depth = batch.modality == 'depth'
-    images = depth_image(batch.image) if depth else batch.image.expand(-1, 3, -1, -1)
-    output: TherFormerOutput = network(
-        images, batch.intrinsics, frames=batch.frames, not_padding=batch.not_padding
-    )
-    return output
+    def _output(self, network: nn.Module, batch: ViewBatch) -> TherFormerOutput:
+        depth = batch.modality == 'depth'
+        images = depth_image(batch.image) if depth else batch.image.expand(-1, 3, -1, -1)
+        result: TherFormerOutput = network(
+            images, batch.intrinsics, frames=self._window, not_padding=batch.not_padding
+        )
+        return result
