@@ -93,7 +93,7 @@ def _scene(preset: Preset, ambient: float, skin: float, draws: Draws) -> dict[st
     return {
         'surfaces': surfaces,
         'items': ambient + offsets,
-        'pattern': np.array([draws.generator.integers(0, 4), draws.generator.integers(4, 12)]),
+        'pattern': np.array([draws.one_of(kinds) for kinds in preset.patterns]),
         'pattern_scale': draws.logarithmic(0.3, 2.0),
         'pattern_offset': draws.between(0, 1, 2),
         'texture': texture,

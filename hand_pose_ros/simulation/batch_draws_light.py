@@ -78,7 +78,7 @@ def _colours(preset: Preset, draws: Draws) -> dict[str, Any]:
         'items': items,
         'nir_surfaces': reflectance,
         'nir_items': draws.between(0.05, 0.9, ITEMS),
-        'pattern': draws.generator.integers(0, 12, 2),
+        'pattern': np.array([draws.one_of(kinds) for kinds in preset.patterns]),
         'pattern_scale': draws.logarithmic(0.8, 6.0),
         'pattern_offset': draws.between(0, 1, 2),
         'clutter': strength,

@@ -25,17 +25,19 @@ def with_lap(gbuffer: GBuffer, person: Person) -> GBuffer:
     height, width = gbuffer.depth.shape[1], gbuffer.depth.shape[2]
     top = height // _TOP // COARSE * COARSE
     fields = _outlines(gbuffer, person, top)
-    if (fields[:, 0] <= 0).all():  # out of view
+    in_view = (fields[:, 0] > 0).unflatten(0, (-1, gbuffer.frames)).flatten(1).any(1)
+    shows = per_frame(in_view & (person.lap[:, 0] > 0), gbuffer)
+    if not shows.any():
         return gbuffer
     size = (height - top, width)
     fine = functional.interpolate(fields, size, mode='bilinear', align_corners=False)
-    inside, away, before_edge = fine.unbind(1)
+    inside, away, forward = fine.unbind(1)
     lower = slice(top, None)
+    before_edge = forward * gbuffer.depth[:, lower] < per_frame(person.lap[:, 4], gbuffer)
     surface, material = gbuffer.surface[:, lower], gbuffer.material[:, lower]
     on_table = (material == MATERIAL['table']) | (material == MATERIAL['flat'])
-    shows = per_frame(person.lap[:, 0], gbuffer) > 0
-    free = (surface == 0) & (before_edge > 0) & shows
-    leg = (inside > 0) & (surface == 0) & shows & (~on_table | (before_edge > 0))
+    free = (surface == 0) & before_edge & shows
+    leg = (inside > 0) & (surface == 0) & shows & (~on_table | before_edge)
     gap = free & on_table & ~leg
     depth, facing = gbuffer.depth.clone(), gbuffer.facing.clone()
     material, item = gbuffer.material.clone(), gbuffer.item.clone()
@@ -53,10 +55,10 @@ def _outlines(gbuffer: GBuffer, person: Person, top: int) -> Tensor:
     """Return coarse fields (N, 3, h, w) below a row.
 
     They are metres inside the thighs' outline (negative outside), depth of the thighs' plane,
-    and metres that the visible surface is nearer than the table's edge.
+    and metres that a ray goes forward in the scene per metre of depth.
     """
     rays = gbuffer.rays[:, top::COARSE, ::COARSE]
-    _, drop, spread, radius, edge = (per_frame(value, gbuffer) for value in person.lap.T)
+    _, drop, spread, radius, _ = (per_frame(value, gbuffer) for value in person.lap.T)
     down = along(gbuffer, rays, 2).clamp(max=-1e-3)
     away = (-drop / down).clamp(0, 5)
     forward = along(gbuffer, rays, 0)
@@ -67,5 +69,4 @@ def _outlines(gbuffer: GBuffer, person: Person, top: int) -> Tensor:
     beyond = (x - knee + radius).clamp(min=0)  # the knees are round
     inside = radius * (1.25 - 0.3 * x) - torch.hypot(across, beyond)
     inside = torch.maximum(inside, 0.16 - (x * x + 0.3 * y * y).sqrt())
-    before_edge = edge - forward * gbuffer.depth[:, top::COARSE, ::COARSE]
-    return torch.stack([inside, away, before_edge], dim=1)
+    return torch.stack([inside, away, forward], dim=1)

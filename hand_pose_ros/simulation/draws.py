@@ -33,3 +33,7 @@ class Draws:
     def within(self, limits: Range) -> float:
         """A uniform number of a range."""
         return float(self.generator.uniform(*limits))
+
+    def one_of(self, choices: tuple[int, ...]) -> int:
+        """One of some numbers."""
+        return choices[int(self.generator.integers(len(choices)))]

@@ -26,6 +26,8 @@ class Preset:
         warm_things, cold_things: share of the objects that are warm (30 to 60 degrees Celsius)
             and cold (down to 12 below the air).
         clutter: factor on the patterns of table, wall and objects, in light and in heat.
+        patterns: which patterns (see ``batch_noise.pattern_bank``) the surroundings show: one of
+            the first and one of the second.
         black_hot: share of the clips whose thermal camera shows warm as dark.
     """
 
@@ -38,6 +40,7 @@ class Preset:
     warm_things: float = 0.2
     cold_things: float = 0.08
     clutter: Range = (0.3, 1.2)
+    patterns: tuple[tuple[int, ...], tuple[int, ...]] = ((0, 1, 2, 3), (4, 7, 8, 9, 11))
     black_hot: float = 0.0
 
 
@@ -63,13 +66,14 @@ _PRESETS = (
     ),
     Preset(
         name='kitchen',
-        description='another background: worktops, hot and cold things, more of everything',
+        description='another background: tiles and fronts, hot and cold things, more of everything',
         light=(0.25, 2.0),
         sun=(0.0, 0.25),
         ambient=(17.0, 31.0),
         warm_things=0.4,
         cold_things=0.3,
         clutter=(0.9, 2.0),
+        patterns=((1, 3, 5, 8), (5, 6, 10)),
     ),
 )
 
