@@ -89,6 +89,27 @@ class BatchSimulator:
         rendered = self._render(numbers, streams, frames, None)
         return {stream: (gbuffer, labels) for stream, gbuffer, labels in rendered}
 
+    def gbuffers(
+        self, numbers: Sequence[int], streams: Sequence[str] = ('thermal',), frames: int = 8
+    ) -> Iterator[tuple[str, GBuffer, dict[str, Tensor]]]:
+        """Render as ``clips`` does, without the sensors.
+
+        Yields:
+            Stream, G-buffer and labels, on CPUs clip by clip; the next one takes the memory of
+            the G-buffer before.
+        """
+        parts = [[number] for number in numbers] if self.device.type == 'cpu' else [numbers]
+        for part in parts:
+            yield from self._render(part, streams, frames, self._memory())
+
+    def scene(self, numbers: Sequence[int], stream: str, frames: int) -> tuple[GBuffer, Meshes]:
+        """Return the G-buffer of one stream and the meshes in the scene that it shows."""
+        plans = [draw_plan(self.config, number, frames) for number in numbers]
+        _, meshes = self._pose(plans, frames)
+        views = self._views(stream, numbers, plans, frames)
+        planes = self._planes(plans, views, frames)
+        return rasterize(meshes, planes, views, frames, backend=self._backend), meshes
+
     def rig_frames(
         self, number: int, frames: int, streams: Sequence[str] | None = None
     ) -> tuple[list[RigFrame], list[list[HandPose]]]:
@@ -132,9 +153,8 @@ class BatchSimulator:
         self, numbers: Sequence[int], streams: Sequence[str], frames: int
     ) -> dict[str, ViewBatch]:
         environment = draw_environments(self.config, numbers, self.device)
-        scratch = self._scratch.__dict__ if self.device.type == 'cpu' else None
         result = {}
-        for stream, gbuffer, labels in self._render(numbers, streams, frames, scratch):
+        for stream, gbuffer, labels in self._render(numbers, streams, frames, self._memory()):
             modality = self.config.rig.cameras[stream].modality
             image = render(modality, gbuffer, environment)
             result[stream] = view_batch(image, gbuffer, labels, modality)
@@ -157,6 +177,10 @@ class BatchSimulator:
                 meshes, planes, views, frames, backend=self._backend, scratch=scratch
             )
             yield stream, gbuffer, hand_labels(states, views, gbuffer)
+
+    def _memory(self) -> dict[str, Any] | None:
+        """Return what this thread's G-buffers are kept in from call to call; on CPUs only."""
+        return self._scratch.__dict__ if self.device.type == 'cpu' else None
 
     def _pose(self, plans: Sequence[ClipPlan], frames: int) -> tuple[HandStates, Meshes]:
         """Pose all hands and make the meshes of all moments."""

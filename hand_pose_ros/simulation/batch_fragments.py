@@ -148,6 +148,16 @@ def backdrop(rays: Tensor, planes: Tensor, flats: Tensor, flat_items: Tensor) ->
     }
 
 
+def depth_of(corners: Tensor, rays: Tensor) -> Tensor:
+    """Return the depths (M,) at which rays (M, 2) meet triangles (M, 3, 3), as the compiled one."""
+    a, b, c = corners.unbind(1)
+    normal = torch.linalg.cross(b - a, c - a)
+    along = (normal[:, :2] * rays).sum(1) + normal[:, 2]
+    depth = (normal * a).sum(1) / torch.where(along < 0, along, torch.nan)
+    low, high = corners[..., 2].amin(1), corners[..., 2].amax(1)
+    return torch.where(along < 0, torch.minimum(torch.maximum(depth, low), high), high)
+
+
 def interpolate(
     keys: Tensor, pixels: Tensor, inverse: Tensor, faces: Tensor, values: Tensor, width: int
 ) -> tuple[Tensor, Tensor]:

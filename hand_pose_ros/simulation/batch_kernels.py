@@ -184,6 +184,29 @@ def backdrop(
                 attributes[y, x, v_at] = v + planes[0, 15]
 
 
+@njit(cache=True, nogil=True, inline='always')
+def _depth_of(points: Floats, a: int, b: int, c: int, rx: float, ry: float) -> Any:
+    """Return the depth at which the ray (x, y, 1) meets a triangle, within its corners' depths."""
+    ux, uy, uz = (
+        points[b, 0] - points[a, 0],
+        points[b, 1] - points[a, 1],
+        points[b, 2] - points[a, 2],
+    )
+    vx, vy, vz = (
+        points[c, 0] - points[a, 0],
+        points[c, 1] - points[a, 1],
+        points[c, 2] - points[a, 2],
+    )
+    nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+    ahead = nx * points[a, 0] + ny * points[a, 1] + nz * points[a, 2]
+    along = nx * rx + ny * ry + nz
+    low = min(points[a, 2], points[b, 2], points[c, 2])
+    high = max(points[a, 2], points[b, 2], points[c, 2])
+    if along >= 0:  # beside the triangle, whose bent edges are drawn straight
+        return high
+    return min(max(ahead / along, low), high)
+
+
 @njit(cache=True, nogil=True)
 def paint(
     rays: Floats,
@@ -195,6 +218,7 @@ def paint(
     looks: Floats,
     faces: NDArray[np.int64],
     codes: Bytes,
+    points: Floats,
     depth: Floats,
     classes: Bytes,
     normal: Floats,
@@ -212,6 +236,8 @@ def paint(
         faces: (F, 3).
         codes: (F, 3) surface, material and item of the faces; material 0 = skin or sleeve as the
             sleeve attribute says.
+        points: (V, 3) in the camera's frame through a lens, where depth is not linear in the
+            image; else (0, 3).
         depth, classes, normal, facing, attributes: see ``backdrop``.
     """
     height, width = buffer.shape
@@ -231,6 +257,8 @@ def paint(
             scale = ONE / (wa + wb + wc)
             wa, wb, wc = wa * scale, wb * scale, wc * scale
             depth[y, x] = ONE / buffer[y, x]
+            if len(points):
+                depth[y, x] = _depth_of(points, a, b, c, rays[y, x, 0], rays[y, x, 1])
             for k in range(looks.shape[1]):
                 attributes[y, x, k] = wa * looks[a, k] + wb * looks[b, k] + wc * looks[c, k]
             n = (

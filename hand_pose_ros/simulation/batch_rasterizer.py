@@ -74,9 +74,11 @@ def rasterize(
     normals = meshes.normals @ rotation
     chosen = backend or ('numba' if device.type == 'cpu' else 'torch')
     if chosen == 'numba':
-        channels = _compiled(meshes, pixels, inverse, normals, planes, views, frames, scratch)
+        channels = _compiled(
+            meshes, points, pixels, inverse, normals, planes, views, frames, scratch
+        )
     else:
-        channels = _plain(meshes, pixels, inverse, normals, planes, views, frames)
+        channels = _plain(meshes, points, pixels, inverse, normals, planes, views, frames)
     return GBuffer(
         **channels,
         rays=views.rays,
@@ -88,6 +90,7 @@ def rasterize(
 
 def _compiled(
     meshes: Meshes,
+    points: Tensor,
     pixels: Tensor,
     inverse: Tensor,
     normals: Tensor,
@@ -102,6 +105,7 @@ def _compiled(
     arrays = {name: tensor.numpy() for name, tensor in out.items()}
     xy, near, across = (np.ascontiguousarray(t.numpy()) for t in (pixels, inverse, normals))
     rays, table = views.rays.numpy(), planes.numpy()
+    corners = (points[:, :0] if views.rectified else points).contiguous().numpy()
     faces, looks, codes = meshes.faces.numpy(), meshes.looks.numpy(), meshes.codes.numpy()
     flats = meshes.flats.numpy()
     rest = _between(meshes.hand_faces, faces.shape[1])
@@ -121,7 +125,7 @@ def _compiled(
         )
         batch_kernels.paint(
             image_rays, buffer, winner, xy[n], near[n], across[n], looks[clip], faces[clip],
-            codes[clip], *channels,
+            codes[clip], corners[n], *channels,
         )  # fmt: skip
     classes = out.pop('classes')
     out['surface'], out['material'], out['item'] = classes[:, 0], classes[:, 1], classes[:, 2]
@@ -130,6 +134,7 @@ def _compiled(
 
 def _plain(
     meshes: Meshes,
+    points: Tensor,
     pixels: Tensor,
     inverse: Tensor,
     normals: Tensor,
@@ -172,6 +177,10 @@ def _plain(
     far = room['inverse'].flatten(1)
     near = torch.where(keys > 0, fragments.value_of(keys), far)
     depth = torch.where(near > 0, 1 / near, 0.0)
+    if not views.rectified:
+        face = faces[image, fragments.face_of(keys[image, place])]
+        ray = views.rays.flatten(1, 2).expand(len(keys), -1, -1)[image, place]
+        depth[image, place] = fragments.depth_of(points[image[:, None], face], ray)
     rays = torch.cat([views.rays, torch.ones_like(views.rays[..., :1])], -1)
     facing = -(normal * torch.nn.functional.normalize(rays, dim=-1)).sum(-1)
     surface, material, item = classes.unflatten(2, (height, width)).unbind(1)
