@@ -1,4 +1,8 @@
-"""Mask-guided deformable self-attention of TherFormer's spatial encoder, by ``grid_sample``."""
+"""Mask-guided deformable attention: tokens on a hand gather evidence from sampled places.
+
+Works in plain torch. On CPUs only the tokens that sample anything are computed; the result is the
+same as sampling for all of them.
+"""
 
 import math
 
@@ -6,113 +10,168 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-ANCHOR = 0.9  # tokens with a larger hand probability look around
-IGNORED = 0.1  # tokens with a smaller one are not read
-_OUTSIDE = 2.0  # reference point of a token that does not look around
+# Mask probability above which a token looks around, and below which it is not to be seen.
+ANCHOR = 0.9
+IGNORED = 0.1
+
+_OUTSIDE = 2.0  # reference of tokens that do not look around, in image widths and heights
+_MOST_SPARSE = 0.5  # share of sampling tokens from which sampling for all of them is faster
 
 
-class DeformableAttention(nn.Module):
-    """Every anchor token reads a few points around itself from the tokens that may be a hand."""
+class MaskGuidedAttention(nn.Module):
+    """Deformable self-attention over a feature map, guided by a hand mask.
+
+    Source: methods specification, section 1.2, steps 1-7.
+    """
 
     def __init__(self, width: int, heads: int, points: int) -> None:
-        """Make the four linear maps.
+        """Make the layer.
 
         Args:
-            width: channels of a token, a multiple of ``heads``.
-            heads: attention heads.
-            points: places each head reads.
+            width: d, of the tokens.
+            heads: H; divides ``width``.
+            points: P, places that each head samples.
         """
         super().__init__()
         self.heads, self.points = heads, points
-        self.sampling_offsets = nn.Linear(width, heads * points * 2)
-        self.attention_weights = nn.Linear(width, heads * points)
-        self.value_proj = nn.Linear(width, width)
-        self.output_proj = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.offsets = nn.Linear(width, heads * points * 2)
+        self.weights = nn.Linear(width, heads * points)
+        self.output = nn.Linear(width, width)
         self._initialise()
 
-    def _initialise(self) -> None:
-        nn.init.zeros_(self.sampling_offsets.weight)
-        nn.init.zeros_(self.attention_weights.weight)
-        nn.init.zeros_(self.attention_weights.bias)
-        with torch.no_grad():
-            self.sampling_offsets.bias.copy_(initial_offsets(self.heads, self.points).flatten())
-        for linear in (self.value_proj, self.output_proj):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.zeros_(linear.bias)
-
     def forward(
-        self, query: Tensor, values: Tensor, size: tuple[int, int], probability: Tensor | None
+        self, tokens: Tensor, query: Tensor, mask: Tensor | None, size: tuple[int, int]
     ) -> Tensor:
-        """Return what each token gathers, (N, L, C).
+        """Attend.
 
         Args:
-            query: (N, L, C) tokens with positional encoding, row by row.
-            values: (N, L, C) tokens.
-            size: (rows, columns) of the token grid, L = rows * columns.
-            probability: (N, L) that a token shows a hand; None = no guidance: every token looks
-                around and may be read.
+            tokens: (N, L, d), row-major cells of a feature map.
+            query: (N, L, d), tokens with their positional code.
+            mask: (N, L) hand probability; None lets every token look around and be seen.
+            size: rows h and columns w of the map, L = h w.
+
+        Returns:
+            (N, L, d), before the residual.
         """
-        count, length, width = query.shape
-        rows, columns = size
-        heads, points = self.heads, self.points
-        value = self.value_proj(values)
-        reference = _cell_centres(rows, columns, query.device, query.dtype)  # (L, 2)
-        reference = reference.expand(count, length, 2)
-        if probability is not None:
-            value = value.masked_fill((probability < IGNORED)[..., None], 0.0)
-            reference = torch.where((probability > ANCHOR)[..., None], reference, _OUTSIDE)
-        offsets = self.sampling_offsets(query).reshape(count, length, heads, points, 2)
-        weights = self.attention_weights(query).reshape(count, length, heads, points).softmax(-1)
-        scale = torch.tensor([columns, rows], device=query.device, dtype=query.dtype)
-        places = reference[:, :, None, None] + offsets / scale
-        grid = (2.0 * places - 1.0).permute(0, 2, 1, 3, 4).reshape(-1, length, points, 2)
-        maps = value.transpose(1, 2).reshape(count * heads, width // heads, rows, columns)
-        read = functional.grid_sample(maps, grid, align_corners=False)  # (N h, C / h, L, P)
-        mixed = (read * weights.permute(0, 2, 1, 3).reshape(-1, 1, length, points)).sum(-1)
-        return self.output_proj(mixed.reshape(count, width, length).transpose(1, 2))
+        value = self.value(tokens)
+        if mask is not None:
+            value = value.masked_fill((mask < IGNORED)[..., None], 0.0)
+        places = self._places(query, mask, size)  # (N, L, H, P, 2)
+        if not _sparse_allowed(tokens, mask):
+            return self._dense(value, query, places, size)
+        h, w = size
+        x, y = places.unbind(-1)
+        inside = (x > -1) & (x < w) & (y > -1) & (y < h)
+        active = inside.flatten(2).any(dim=2).flatten().nonzero()[:, 0]  # (M,)
+        if len(active) > _MOST_SPARSE * inside.shape[0] * inside.shape[1]:
+            return self._dense(value, query, places, size)
+        return self._sparse(value, query, places, size, active)
 
+    def _places(self, query: Tensor, mask: Tensor | None, size: tuple[int, int]) -> Tensor:
+        """Return where tokens sample, (N, L, H, P, 2) column and row; cell centres are integers."""
+        h, w = size
+        offsets = self.offsets(query).unflatten(2, (self.heads, self.points, 2)).float()
+        rows, columns = torch.meshgrid(
+            torch.arange(h, device=query.device, dtype=offsets.dtype),
+            torch.arange(w, device=query.device, dtype=offsets.dtype),
+            indexing='ij',
+        )
+        centres = torch.stack([columns, rows], dim=-1).reshape(1, h * w, 2)
+        if mask is not None:
+            away = offsets.new_tensor([_OUTSIDE * w - 0.5, _OUTSIDE * h - 0.5])
+            centres = torch.where((mask > ANCHOR)[..., None], centres, away)
+        return centres[:, :, None, None] + offsets
 
-def initial_offsets(heads: int, points: int) -> Tensor:
-    """Return where heads look at first, (heads, points, 2) in cells: a star around the token."""
-    angles = torch.arange(heads, dtype=torch.float32) * (2.0 * math.pi / heads)
-    directions = torch.stack([angles.cos(), angles.sin()], dim=-1)
-    directions = directions / directions.abs().amax(dim=-1, keepdim=True)
-    return directions[:, None] * torch.arange(1, points + 1, dtype=torch.float32)[:, None]
+    def _shares(self, query: Tensor) -> Tensor:
+        """Return the weights of the sampled points, (..., H, P)."""
+        return self.weights(query).unflatten(-1, (self.heads, self.points)).float().softmax(dim=-1)
 
+    def _dense(self, value: Tensor, query: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
+        """Sample for every token."""
+        (n, length, width), (h, w) = value.shape, size
+        each = width // self.heads
+        maps = value.float().transpose(1, 2).reshape(n * self.heads, each, h, w)
+        scale = places.new_tensor([2.0 / w, 2.0 / h])
+        grid = (places + 0.5) * scale - 1.0
+        grid = grid.transpose(1, 2).reshape(n * self.heads, length, self.points, 2)
+        sampled = functional.grid_sample(
+            maps, grid, mode='bilinear', padding_mode='zeros', align_corners=False
+        )  # (N H, d / H, L, P)
+        shares = self._shares(query).transpose(1, 2).reshape(n * self.heads, 1, length, self.points)
+        gathered = (sampled * shares).sum(dim=3)  # (N H, d / H, L)
+        return self.output(gathered.reshape(n, width, length).transpose(1, 2).to(value.dtype))
 
-def _cell_centres(rows: int, columns: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return the tokens' centres (L, 2) as (x, y) in 0..1."""
-    y = (torch.arange(rows, device=device, dtype=dtype) + 0.5) / rows
-    x = (torch.arange(columns, device=device, dtype=dtype) + 0.5) / columns
-    return torch.stack(torch.meshgrid(y, x, indexing='ij')[::-1], dim=-1).reshape(-1, 2)
+    def _sparse(
+        self, value: Tensor, query: Tensor, places: Tensor, size: tuple[int, int], active: Tensor
+    ) -> Tensor:
+        """Sample for the tokens of flat index ``active`` (M,); all others sample zeros only."""
+        (n, length, width), (h, w) = value.shape, size
+        x, y = places.flatten(0, 1).index_select(0, active).unbind(-1)  # (M, H, P)
+        shares = self._shares(query.flatten(0, 1).index_select(0, active))
+        left, top = x.detach().floor(), y.detach().floor()
+        steps = torch.arange(2, device=x.device)
+        columns = left.long()[..., None] + steps  # (M, H, P, 2)
+        rows = top.long()[..., None] + steps
+        along = _hat(x - left, columns, w)  # (M, H, P, 2)
+        down = _hat(y - top, rows, h)
+        share = shares[..., None, None] * down[..., :, None] * along[..., None, :]
+        cells = rows.clamp(0, h - 1)[..., :, None] * w + columns.clamp(0, w - 1)[..., None, :]
+        first = torch.div(active, length, rounding_mode='floor') * length
+        heads = torch.arange(self.heads, device=x.device)[:, None, None, None]
+        index = (cells + first[:, None, None, None, None]) * self.heads + heads
+        # One row of values per token and head.
+        table = value.reshape(n * length * self.heads, width // self.heads).float()
+        count = len(active)
+        found = table.index_select(0, index.flatten())
+        found = found.view(count * self.heads, self.points * 4, table.shape[1])
+        gathered = torch.bmm(share.reshape(count * self.heads, 1, self.points * 4), found)
+        answers = self.output(gathered.reshape(count, width).to(value.dtype))
+        nothing = self.output.bias.to(answers.dtype).expand(n * length, width)
+        return nothing.index_copy(0, active, answers).view(n, length, width)
+
+    def _initialise(self) -> None:
+        """Start with head h looking in direction 2 pi h / H, point k at k + 1 cells."""
+        angles = torch.arange(self.heads) * (2 * math.pi / self.heads)
+        directions = torch.stack([angles.cos(), angles.sin()], dim=1)
+        directions = directions / directions.abs().amax(dim=1, keepdim=True)
+        steps = torch.arange(1, self.points + 1)[None, :, None]
+        nn.init.zeros_(self.offsets.weight)
+        with torch.no_grad():
+            self.offsets.bias.copy_((directions[:, None] * steps).flatten())
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
+        for layer in (self.value, self.output):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
 
 class SpatialLayer(nn.Module):
-    """Deformable attention and a feed-forward network, each added and normalised (post-norm)."""
+    """Mask-guided attention and a feed-forward network, each with residual and LayerNorm after."""
 
     def __init__(self, width: int, heads: int, points: int, hidden: int) -> None:
-        """Make one layer; ``hidden`` is the width of the feed-forward network."""
+        """Make the layer; ``hidden`` is the width inside the feed-forward network."""
         super().__init__()
-        self.attention = DeformableAttention(width, heads, points)
+        self.attention = MaskGuidedAttention(width, heads, points)
         self.norm1 = nn.LayerNorm(width)
         self.linear1 = nn.Linear(width, hidden)
         self.linear2 = nn.Linear(hidden, width)
         self.norm2 = nn.LayerNorm(width)
 
     def forward(
-        self, tokens: Tensor, position: Tensor, size: tuple[int, int], probability: Tensor | None
+        self, tokens: Tensor, position: Tensor, mask: Tensor | None, size: tuple[int, int]
     ) -> Tensor:
-        """Map tokens (N, L, C) to tokens (N, L, C); other arguments as in the attention."""
-        read = self.attention(tokens + position, tokens, size, probability)
-        tokens = self.norm1(tokens + read)
+        """Map tokens (N, L, d) with positional codes (L, d); see ``MaskGuidedAttention``."""
+        tokens = self.norm1(tokens + self.attention(tokens, tokens + position, mask, size))
         return self.norm2(tokens + self.linear2(functional.relu(self.linear1(tokens))))
 
 
-def sine_table(length: int, width: int) -> Tensor:
-    """Return the classic positional encoding (length, width): even sine, odd cosine, base 1e4."""
-    place = torch.arange(length, dtype=torch.float64)[:, None]
-    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(1e4) / width))
-    table = torch.zeros(length, width, dtype=torch.float64)
-    table[:, 0::2] = torch.sin(place * rate)
-    table[:, 1::2] = torch.cos(place * rate)
-    return table.float()
+def _hat(fraction: Tensor, cells: Tensor, count: int) -> Tensor:
+    """Return the linear shares of two neighbouring cells (..., 2), zero outside the map."""
+    shares = torch.stack([1 - fraction, fraction], dim=-1)
+    return shares * ((cells >= 0) & (cells < count))
+
+
+def _sparse_allowed(tokens: Tensor, mask: Tensor | None) -> bool:
+    """Return whether the amount of work may depend on the mask: on GPUs it would mean waiting."""
+    return mask is not None and tokens.device.type == 'cpu' and not torch.compiler.is_compiling()

@@ -1,25 +1,42 @@
-"""TherFormer: egocentric images of one sensor to the 3D joints of both hands.
+"""TherFormer: both hands in metres from whole images of one sensor, single frames or clips.
 
-Source: ThermoHands, arXiv 2403.09871 (methods specification, section 1).
+After *ThermoHands* (arXiv 2403.09871). A frame becomes one vector (``encode``); the vectors of a
+clip become joints (``decode``). ``TherFormerStream`` keeps the vectors of the last frames, so that
+a new image costs one ``encode``.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hand_pose_ros.errors import ModelError
-from hand_pose_ros.networks.deformable_attention import ANCHOR, SpatialLayer, sine_table
+from hand_pose_ros.networks.deformable_attention import ANCHOR, SpatialLayer
 from hand_pose_ros.networks.resnet import ResNet
+from hand_pose_ros.networks.therformer_blocks import (
+    HAND_JOINTS,
+    JOINTS,
+    Downsampler,
+    MaskHead,
+    Pool,
+    PoseHead,
+    TemporalEncoder,
+    decode_joints,
+    group_norm,
+    positional_table,
+)
 
-JOINTS = 42  # left 21, right 21
+Sensor = Literal['thermal', 'nir', 'rgb', 'depth']
+
 STRIDE = 8
-SIZES = ((256, 320), (240, 320))
-_DOWN_CELLS = 4 * 5  # what three convolutions of stride 2 leave of 32 x 40 and of 30 x 40 tokens
-_PIXELS = 100.0  # per unit of the head's u and v
-_DEPTH = 0.001  # metres per pixel of focal length and unit of the head's z
+# Rows and columns of the images that the downsampler fits: thermal, and all others.
+IMAGE_SIZES: tuple[tuple[int, int], ...] = ((256, 320), (240, 320))
+LONGEST = 64  # frames
+
+# Depth of a zero answer by sensor, metres.
+DEPTH_OFFSETS: dict[Sensor, float] = {'thermal': 0.7, 'nir': 0.5, 'rgb': 0.5, 'depth': 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,88 +44,112 @@ class TherFormerConfig:
     """Size and variant of the network.
 
     Attributes:
-        frames: T, the most frames a window may have; 8 for -V, 1 for -S.
-        image_size: (rows, columns) of the images.
-        depth_offset: metres added to the predicted depth: 0.7 thermal, 0.5 the other sensors.
-        input_channels: 3, or 1 to look at the mean of the channels.
-        backbone_width: channels of the backbone's stem; 64 is ResNet-18.
-        width: channels of a token.
-        mask_width: hidden channels of the mask head.
-        spatial_encoder: off for the ablation.
-        mask_guidance: off for the ablation: every token looks around and may be read.
-        spatial_layers, spatial_heads, spatial_points, spatial_hidden: of the spatial encoder.
-        pool: ``conv_flatten`` keeps the layout of the tokens; ``avg`` is the ablation.
-        down_widths: channels of the three convolutions before flattening.
-        feature_width: channels of a frame's feature.
-        temporal_layers, temporal_heads, temporal_hidden: of the temporal encoder.
-        norm: of the new convolutions of mask head and downsampler. ``affine`` is what the
-            published training amounts to (statistics 0 and 1 for ever); ``batch`` trains better
-            from scratch.
-        legacy_projection: use fx for the y coordinate, as the published code does.
+        frames: T, frames of a clip; 1 is the single-frame form (-S), 8 the video form (-V).
+        image_size: rows and columns of the images it is made for.
+        depth_offset: depth of a zero answer, metres; see ``DEPTH_OFFSETS``.
+        input_channels: 3, or 1 for the mean of the image's three.
+        backbone_width: channels of the ResNet-18's stem; 64 is the published one.
+        backbone_norm: ``batch`` loads ImageNet checkpoints, ``group`` trains from scratch.
+        width: d, of the spatial tokens.
+        mask_width: channels inside the mask head.
+        mask_guidance: False lets every token look around and be seen (ablation).
+        spatial_encoder: False leaves it out (ablation).
+        spatial_layers: of the spatial encoder.
+        heads: of the spatial encoder.
+        points: that each of its heads samples.
+        spatial_hidden: width inside its feed-forward networks.
+        down_channels: of the three strided convolutions.
+        pool: how the last map becomes a vector; ``avg`` loses the layout (ablation).
+        features: length of a frame's vector.
+        temporal_layers: of the temporal encoder.
+        temporal_heads: of the temporal encoder.
+        temporal_hidden: width inside its feed-forward networks.
+        head_width: of the pose head.
+        legacy_focal: use fx for y too, as the released code does.
     """
 
     frames: int = 8
     image_size: tuple[int, int] = (256, 320)
-    depth_offset: float = 0.7
+    depth_offset: float = DEPTH_OFFSETS['thermal']
     input_channels: int = 3
     backbone_width: int = 64
+    backbone_norm: Literal['batch', 'group'] = 'batch'
     width: int = 1024
     mask_width: int = 512
-    spatial_encoder: bool = True
     mask_guidance: bool = True
+    spatial_encoder: bool = True
     spatial_layers: int = 2
-    spatial_heads: int = 8
-    spatial_points: int = 8
+    heads: int = 8
+    points: int = 8
     spatial_hidden: int = 1024
-    pool: Literal['conv_flatten', 'avg'] = 'conv_flatten'
-    down_widths: tuple[int, int, int] = (256, 128, 128)
-    feature_width: int = 512
+    down_channels: tuple[int, int, int] = (256, 128, 128)
+    pool: Pool = 'conv_flatten'
+    features: int = 512
     temporal_layers: int = 2
     temporal_heads: int = 8
     temporal_hidden: int = 2048
-    norm: Literal['affine', 'batch'] = 'affine'
-    legacy_projection: bool = False
+    head_width: int = 512
+    legacy_focal: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
 
         Raises:
-            ModelError: the image size or the number of frames does not fit the network.
+            ModelError: an option has a value that the network does not have.
         """
-        if tuple(self.image_size) not in SIZES:
-            raise ModelError(
-                f'therformer takes images of 256x320 or 240x320 (rows x columns), not '
-                f'{self.image_size[0]}x{self.image_size[1]}: scale them'
-            )
-        if self.frames < 1:
-            raise ModelError(f'therformer needs at least 1 frame, not {self.frames}')
+        _check_size(self.image_size)
+        if not 1 <= self.frames <= LONGEST:
+            raise ModelError(f'therformer has {self.frames} frames: use 1 to {LONGEST}')
         if self.input_channels not in (1, 3):
-            raise ModelError(f'input_channels of therformer is 1 or 3, not {self.input_channels}')
+            raise ModelError(f'therformer has {self.input_channels} input channels: use 1 or 3')
+        if self.pool not in get_args(Pool):
+            raise ModelError(f'therformer has no pool {self.pool!r}: use conv_flatten or avg')
+        if self.backbone_norm not in ('batch', 'group'):
+            raise ModelError(
+                f'therformer has no backbone_norm {self.backbone_norm!r}: use batch or group'
+            )
+        if self.width % self.heads or self.features % self.temporal_heads:
+            raise ModelError(
+                f'therformer cannot split widths {self.width} and {self.features} among '
+                f'{self.heads} and {self.temporal_heads} heads: choose divisors'
+            )
 
     @classmethod
-    def base(cls) -> 'TherFormerConfig':
-        """Return the published network: 21,149,758 parameters."""
-        return cls()
+    def base(cls, sensor: Sensor = 'thermal') -> 'TherFormerConfig':
+        """Return the published network for a sensor."""
+        return cls(depth_offset=_offset(sensor), image_size=_size(sensor))
 
     @classmethod
-    def small(cls) -> 'TherFormerConfig':
-        """Return a network for CPUs."""
+    def small(cls, sensor: Sensor = 'thermal') -> 'TherFormerConfig':
+        """Return a network for CPUs, which trains from scratch: a fortieth of the arithmetic."""
         return cls(
-            input_channels=1, backbone_width=24, width=96, mask_width=64, spatial_heads=4,
-            spatial_points=4, spatial_hidden=192, down_widths=(96, 64, 64), feature_width=256,
-            temporal_heads=4, temporal_hidden=512, norm='batch',
-        )  # fmt: skip
+            depth_offset=_offset(sensor),
+            image_size=_size(sensor),
+            input_channels=3 if sensor == 'rgb' else 1,
+            backbone_width=24,
+            backbone_norm='group',
+            width=96,
+            mask_width=48,
+            heads=4,
+            points=4,
+            spatial_hidden=128,
+            down_channels=(128, 128, 128),
+            features=256,
+            temporal_heads=4,
+            temporal_hidden=1024,
+            head_width=256,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TherFormerOutput:
-    """What the network says about N frames.
+    """What the network sees in N frames; joints are left 0-20, right 21-41.
 
     Attributes:
-        joints: (N, 42, 3) metres in the camera's frame, left hand then right.
-        pixels: (N, 42, 2).
-        depth: (N, 42, 1) metres along the optical axis.
-        mask_logits: (N, 1, rows / 8, columns / 8), of a cell showing a hand.
+        joints: (N, 42, 3) metres in the camera's frame.
+        pixels: (N, 42, 2) in the image.
+        depth: (N, 42, 1) metres.
+        mask_logits: (N, 1, h, w) of any hand, one cell for 8 x 8 pixels.
     """
 
     joints: Tensor
@@ -118,233 +159,235 @@ class TherFormerOutput:
 
     @property
     def anchor_rate(self) -> Tensor:
-        """Share of the cells that look around; 0 means that the attention learns nothing."""
-        return (self.mask_logits.sigmoid() > ANCHOR).float().mean()
-
-
-class ChannelAffine(nn.Module):
-    """A factor and a summand per channel: a batch normalisation whose statistics are 0 and 1."""
-
-    def __init__(self, channels: int) -> None:
-        """Start as the identity."""
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        return x * self.weight[:, None, None] + self.bias[:, None, None]
+        """Share (N,) of the cells whose tokens look around; at 0 the encoder learns nothing."""
+        return (self.mask_logits.float().sigmoid() > ANCHOR).float().mean(dim=(1, 2, 3))
 
 
 class TherFormer(nn.Module):
-    """The network; see ``encode`` for blocks 1 to 5 and ``decode`` for blocks 6 and 7."""
+    """The network."""
 
     position: Tensor
-    time: Tensor
 
     def __init__(self, config: TherFormerConfig) -> None:
         """Build the network with new weights."""
         super().__init__()
         self.config = config
-        norm = nn.BatchNorm2d if config.norm == 'batch' else ChannelAffine
+        width = config.width
+        norm = nn.BatchNorm2d if config.backbone_norm == 'batch' else group_norm
         self.backbone = ResNet(
-            18, width=config.backbone_width, stages=2, input_channels=config.input_channels
-        )
-        self.lift = nn.Conv2d(self.backbone.out_channels, config.width, 1)
-        self.mask_head = nn.Sequential(
-            nn.Conv2d(config.width, config.mask_width, 1, bias=False), norm(config.mask_width),
-            nn.ReLU(inplace=True), nn.Conv2d(config.mask_width, 1, 1, bias=False),
+            18, width=config.backbone_width, stages=2, input_channels=config.input_channels,
+            norm=norm,
         )  # fmt: skip
+        self.lift = nn.Conv2d(self.backbone.out_channels, width, 1)
+        self.mask_head = MaskHead(width, config.mask_width)
         self.spatial = nn.ModuleList(
-            SpatialLayer(
-                config.width, config.spatial_heads, config.spatial_points, config.spatial_hidden
-            )
+            SpatialLayer(width, config.heads, config.points, config.spatial_hidden)
             for _ in range(config.spatial_layers if config.spatial_encoder else 0)
         )
-        self.downsampler = _downsampler(config, norm)
-        flat = config.width if config.pool == 'avg' else config.down_widths[-1] * _DOWN_CELLS
-        self.feature = nn.Linear(flat, config.feature_width)
-        self.temporal = nn.ModuleList(
-            TemporalLayer(config.feature_width, config.temporal_heads, config.temporal_hidden)
-            for _ in range(config.temporal_layers)
-        )
-        self.temporal_norm = nn.LayerNorm(config.feature_width)
-        width = config.feature_width
-        self.pose_head = nn.Sequential(
-            nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU(),
-            nn.Linear(width, 3 * JOINTS),
+        self.down = Downsampler(width, config.down_channels, config.features, config.pool)
+        self.temporal = TemporalEncoder(
+            config.features, config.temporal_heads, config.temporal_hidden,
+            config.temporal_layers, LONGEST,
         )  # fmt: skip
-        rows, columns = (side // STRIDE for side in config.image_size)
-        self.register_buffer('position', sine_table(rows * columns, config.width), persistent=False)
-        self.register_buffer(
-            'time', sine_table(config.frames, config.feature_width), persistent=False
-        )
+        self.head = PoseHead(config.features, config.head_width, config.depth_offset)
+        cells = max(rows * columns for rows, columns in IMAGE_SIZES) // STRIDE**2
+        self.register_buffer('position', positional_table(cells, width), persistent=False)
 
     def forward(
-        self, images: Tensor, intrinsics: Tensor, *, frames: int, not_padding: Tensor | None = None
-    ) -> TherFormerOutput:
-        """Estimate both hands in all frames of B windows.
+        self, images: Tensor, intrinsics: Tensor, *,
+        frames: int = 1, not_padding: Tensor | None = None, depth_offset: float | None = None,
+    ) -> TherFormerOutput:  # fmt: skip
+        """See all frames of clips.
 
         Args:
-            images: (B T, 3, H, W) in 0..1.
+            images: (B T, 3, H, W) in 0..1; H, W is 256 x 320 or 240 x 320.
             intrinsics: (B T, 3, 3) K in pixels of these images.
             frames: T.
-            not_padding: (B T,) 0 for repeated frames, which no other frame then looks at.
+            not_padding: (B T,), 0 for frames that only fill a clip.
+            depth_offset: instead of the configuration's, for another sensor.
 
         Raises:
-            ModelError: the images have another size than the network, or T is too large.
+            ModelError: the images have another size, or are no whole clips.
         """
-        if len(images) % frames or frames > self.config.frames:
+        if frames < 1 or frames > LONGEST or images.shape[0] % frames:
             raise ModelError(
-                f'{len(images)} images make no windows of {frames} frames for a network of '
-                f'{self.config.frames}: give whole windows of at most that length'
+                f'therformer got {images.shape[0]} images for clips of {frames} frames: give whole '
+                f'clips of at most {LONGEST} frames'
             )
         features, mask_logits = self.encode(images)
-        valid = None if not_padding is None else not_padding.reshape(-1, frames) > 0.5
-        raw = self.decode(features.reshape(-1, frames, features.shape[-1]), valid)
-        joints, pixels, depth = self.project(raw.flatten(0, 1), intrinsics)
+        joints, pixels, depth = self.decode(
+            features.unflatten(0, (-1, frames)), intrinsics, not_padding,
+            image_size=(images.shape[2], images.shape[3]), depth_offset=depth_offset,
+        )  # fmt: skip
         return TherFormerOutput(joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return each frame's feature (N, D) and mask logits (N, 1, h, w) of images (N, 3, H, W).
+        """Turn images (N, 3, H, W) into vectors (N, features) and mask logits (N, 1, h, w).
+
+        Frames do not influence each other.
 
         Raises:
-            ModelError: the images have another size than the network.
+            ModelError: the images have another size.
         """
-        if tuple(images.shape[-2:]) != tuple(self.config.image_size):
-            rows, columns = self.config.image_size
+        if images.ndim != 4 or images.shape[1] != 3:
             raise ModelError(
-                f'therformer was made for images of {rows}x{columns} (rows x columns), got '
-                f'{images.shape[-2]}x{images.shape[-1]}: scale them'
+                f'therformer takes images (N, 3, H, W), got {tuple(images.shape)}: give single '
+                'channels three times'
             )
+        _check_size((images.shape[2], images.shape[3]))
         if self.config.input_channels == 1:
             images = images.mean(dim=1, keepdim=True)
-        maps = self.lift(self.backbone(images - 0.5))  # (N, C, h, w)
-        mask_logits = self.mask_head(maps)
-        size = (maps.shape[-2], maps.shape[-1])
-        tokens = maps.flatten(2).transpose(1, 2)  # (N, h w, C)
-        probability = (
-            mask_logits.detach().flatten(1).sigmoid() if self.config.mask_guidance else None
-        )
-        for layer in self.spatial:
-            tokens = layer(tokens, self.position, size, probability)
-        maps = tokens.transpose(1, 2).reshape(maps.shape)
-        if self.config.pool == 'avg':
-            return self.feature(maps.mean(dim=(2, 3))), mask_logits
-        return self.feature(self.downsampler(maps).flatten(1)), mask_logits
+        x = self.lift(self.backbone(images - 0.5))  # (N, d, h, w)
+        mask_logits = self.mask_head(x)  # (N, 1, h, w)
+        if self.spatial:
+            size = (x.shape[2], x.shape[3])
+            mask = mask_logits.detach().float().sigmoid().flatten(1)  # (N, L)
+            tokens = x.flatten(2).transpose(1, 2)  # (N, L, d)
+            position = self.position[: tokens.shape[1]]
+            for layer in self.spatial:
+                guide = mask if self.config.mask_guidance else None
+                tokens = layer(tokens, position, guide, size)
+            x = tokens.transpose(1, 2).unflatten(2, size)
+        return self.down(x), mask_logits
 
-    def decode(self, features: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the raw head (B, T, 42, 3) of windows of features (B, T, D).
+    def decode(
+        self, features: Tensor, intrinsics: Tensor, not_padding: Tensor | None = None, *,
+        image_size: tuple[int, int] | None = None, depth_offset: float | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        """Turn vectors of clips (B, T, features) into joints; see ``forward``.
 
-        Args:
-            features: of consecutive frames.
-            valid: (B, T) False for padding; the first frame always counts.
+        Returns:
+            joints (B T, 42, 3) in metres, pixels (B T, 42, 2) and depth (B T, 42, 1) in metres.
         """
-        steps = features.shape[1]
-        hidden = None
-        if valid is not None:
-            hidden = ~valid
-            hidden[:, 0] = False
-        time = self.time[:steps]
-        for layer in self.temporal:
-            features = layer(features, time, hidden)
-        raw = self.pose_head(self.temporal_norm(features))
-        return raw.unflatten(-1, (JOINTS, 3))
-
-    def project(self, raw: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return joints (N, 42, 3), pixels (N, 42, 2) and depth (N, 42, 1) of the head (N, 42, 3).
-
-        Source: methods specification, section 1.2 (2.5D decoding).
-        """
-        rows, columns = self.config.image_size
-        centre = raw.new_tensor([columns / 2.0, rows / 2.0])
-        pixels = _PIXELS * raw[..., :2] + centre
-        fx, fy = intrinsics[:, 0, 0, None, None], intrinsics[:, 1, 1, None, None]
-        if self.config.legacy_projection:
-            fy = fx
-        depth = fx * _DEPTH * raw[..., 2:] + self.config.depth_offset
-        focal = torch.cat([fx, fy], dim=-1)  # (N, 1, 2)
-        plane = (pixels - intrinsics[:, None, :2, 2]) / focal
-        return torch.cat([plane * depth, depth], dim=-1), pixels, depth
-
-
-class TemporalLayer(nn.Module):
-    """Self-attention over the frames and a feed-forward network, pre-norm."""
-
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
-        """Make one layer; ``hidden`` is the width of the feed-forward network."""
-        super().__init__()
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.linear1 = nn.Linear(width, hidden)
-        self.linear2 = nn.Linear(hidden, width)
-        self.norm1 = nn.LayerNorm(width)
-        self.norm2 = nn.LayerNorm(width)
-
-    def forward(self, features: Tensor, time: Tensor, hidden: Tensor | None) -> Tensor:
-        """Map features (B, T, D) to the same shape; ``hidden`` (B, T) marks keys to leave out."""
-        values = self.norm1(features)
-        keys = values + time
-        read, _ = self.attention(keys, keys, values, key_padding_mask=hidden, need_weights=False)
-        features = features + read
-        return features + self.linear2(functional.relu(self.linear1(self.norm2(features))))
-
-
-def _downsampler(config: TherFormerConfig, norm: type[nn.Module]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    inputs = config.width
-    if config.pool == 'conv_flatten':
-        for outputs in config.down_widths:
-            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), norm(outputs), nn.ReLU(inplace=True)]
-            inputs = outputs
-    return nn.Sequential(*layers)
+        tokens = self.temporal(features, not_padding).flatten(0, 1)
+        raw = self.head(tokens).unflatten(1, (JOINTS, 3))
+        pixels, depth, joints = decode_joints(
+            raw, intrinsics, image_size or self.config.image_size,
+            self.config.depth_offset if depth_offset is None else depth_offset,
+            legacy_focal=self.config.legacy_focal,
+        )  # fmt: skip
+        return joints, pixels, depth
 
 
 class TherFormerStream:
-    """Frame by frame: each image is encoded once, the last T features are decoded together."""
+    """Sees a film frame by frame; each answer is that of the last frame of a clip.
+
+    Only the newest image is encoded; the vectors of the frames before it are kept.
+    """
 
     def __init__(self, network: TherFormer) -> None:
-        """Wrap a network in evaluation mode."""
-        self.network = network
+        """Start a film; ``network`` is used in evaluation mode."""
+        self.network = network.eval()
         self._features: list[Tensor] = []
 
     def reset(self) -> None:
-        """Forget the frames so far, as after a jump of time."""
+        """Forget all frames, as at a cut."""
         self._features.clear()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def push(self, image: Tensor, intrinsics: Tensor) -> TherFormerOutput:
-        """Return the hands of the newest frame, with the frames before it in view.
-
-        Until T frames have come, the window is as short as there are frames.
+        """See the next frame.
 
         Args:
             image: (1, 3, H, W) in 0..1.
             intrinsics: (1, 3, 3) K in pixels of this image.
+
+        Returns:
+            the output for this frame alone, as if the last ``frames`` images, or all there have
+            been, had been given as one clip.
+
+        Raises:
+            ModelError: the image has another size, or K does not belong to it.
         """
-        feature, mask_logits = self.network.encode(image)
-        self._features = [*self._features, feature][-self.network.config.frames :]
-        raw = self.network.decode(torch.stack(self._features, dim=1))[:, -1]
-        joints, pixels, depth = self.network.project(raw, intrinsics)
-        return TherFormerOutput(joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits)
+        _check_intrinsics(intrinsics, (image.shape[2], image.shape[3]))
+        vector, mask_logits = self.network.encode(image)
+        self._features = [*self._features, vector][-self.network.config.frames :]
+        features = torch.stack(self._features, dim=1)  # (1, T, features)
+        joints, pixels, depth = self.network.decode(
+            features, intrinsics.expand(features.shape[1], 3, 3),
+            image_size=(image.shape[2], image.shape[3]),
+        )  # fmt: skip
+        return TherFormerOutput(
+            joints=joints[-1:], pixels=pixels[-1:], depth=depth[-1:], mask_logits=mask_logits
+        )
 
 
-def hand_confidence(output: TherFormerOutput, size: tuple[int, int]) -> Tensor:
-    """Return how surely each hand is where it is said to be, (N, 2) in 0..1, left then right.
+def joint_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> Tensor:
+    """Return the mask's hand probability at every joint's pixel, (N, 2, 21).
 
-    The mean probability of the mask at the projected joints; a joint outside the image counts 0,
-    so an absent hand, which the head puts somewhere all the same, stays low.
-    Source: methods specification, section 4.
+    It is 0 outside the image. Source: methods specification, section 4.
 
     Args:
-        output: of N frames.
-        size: (rows, columns) of the images.
+        output: of the network.
+        image_size: rows and columns of the images.
     """
-    rows, columns = size
-    scale = output.pixels.new_tensor([2.0 / columns, 2.0 / rows])
-    grid = ((output.pixels + 0.5) * scale - 1.0)[:, :, None]  # (N, 42, 1, 2)
-    probability = output.mask_logits.sigmoid()
-    at_joints = functional.grid_sample(probability, grid, align_corners=False)  # (N, 1, 42, 1)
-    return at_joints[:, 0, :, 0].unflatten(1, (2, -1)).mean(dim=2)
+    height, width = image_size
+    size = output.pixels.new_tensor([width, height])
+    places = 2 * (output.pixels + 0.5) / size - 1  # (N, 42, 2), -1..1 over the image
+    found = functional.grid_sample(
+        output.mask_logits.float().sigmoid(), places[:, None], padding_mode='border',
+        align_corners=False,
+    )  # (N, 1, 1, 42)  # fmt: skip
+    inside = (places.abs() <= 1).all(dim=-1)
+    return (found[:, 0, 0] * inside).unflatten(1, (2, HAND_JOINTS))
+
+
+def hand_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> Tensor:
+    """Return the confidence of both hands, (N, 2): the mean mask probability at their joints."""
+    return joint_confidence(output, image_size).mean(dim=2)
+
+
+def hands_present(
+    output: TherFormerOutput, image_size: tuple[int, int], *,
+    confidence: float = 0.5, apart: float = 0.025,
+) -> Tensor:  # fmt: skip
+    """Return which hands are there, (N, 2) bool.
+
+    The network always answers with two hands. A hand that is not in the image is not on the mask;
+    if its answer lies on the other hand instead, the less certain of the two is absent.
+
+    Args:
+        output: of the network.
+        image_size: rows and columns of the images.
+        confidence: least mean mask probability at a hand's joints.
+        apart: least mean distance between the joints of the two hands, metres.
+    """
+    sure = hand_confidence(output, image_size)
+    left, right = output.joints.unflatten(1, (2, HAND_JOINTS)).unbind(1)
+    together = (left - right).norm(dim=-1).mean(dim=1) < apart
+    better = torch.stack([sure[:, 0] >= sure[:, 1], sure[:, 0] < sure[:, 1]], dim=1)
+    return (sure >= confidence) & (better | ~together[:, None])
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    if tuple(size) not in IMAGE_SIZES:
+        raise ModelError(
+            f'therformer takes images of 256 x 320 or 240 x 320 (rows x columns), got '
+            f'{size[0]} x {size[1]}: resize them and their K'
+        )
+
+
+def _check_intrinsics(intrinsics: Tensor, size: tuple[int, int]) -> None:
+    fx, fy, cx, cy = (
+        float(intrinsics[0, row, column]) for row, column in ((0, 0), (1, 1), (0, 2), (1, 2))
+    )
+    if not (fx > 0 and fy > 0 and 0 < cx < size[1] and 0 < cy < size[0]):
+        raise ModelError(
+            f'K (fx {fx:.1f}, fy {fy:.1f}, cx {cx:.1f}, cy {cy:.1f}) does not match an image of '
+            f'{size[0]} x {size[1]}: scale it together with the image'
+        )
+
+
+def _offset(sensor: Sensor) -> float:
+    if sensor not in DEPTH_OFFSETS:
+        raise ModelError(
+            f'therformer knows no sensor {sensor!r}: use one of {", ".join(DEPTH_OFFSETS)}'
+        )
+    return DEPTH_OFFSETS[sensor]
+
+
+def _size(sensor: Sensor) -> tuple[int, int]:
+    return IMAGE_SIZES[0] if sensor == 'thermal' else IMAGE_SIZES[1]
 
 
 _FARTHEST = 1.6  # metres that a depth image shows as full scale

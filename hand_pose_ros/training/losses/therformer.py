@@ -1,4 +1,4 @@
-"""TherFormer's loss: pixels, depth, joints and the hand mask."""
+"""TherFormer's loss: pixels, depths, points and the hand mask of labelled frames."""
 
 from dataclasses import dataclass
 
@@ -9,88 +9,95 @@ from torch.nn import functional
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.networks.therformer import TherFormerOutput
 
-_FLOOR = 1e-9
-
 
 @dataclass(frozen=True, kw_only=True)
 class TherFormerLossConfig:
     """Weights of the terms.
 
     Attributes:
-        pixels: of the mean absolute error of the pixels.
-        depth: of that of the depth, per metre.
-        joints: of that of the joints in space, per metre.
-        positive_weight: of a cell that shows a hand against one that does not.
-        legacy_mask_loss: the published code's mask loss: it takes the probability for the logit,
-            and its cap passes a gradient on to the pose.
-
-    Source: methods specification, section 1.4.
+        pixel_weight: of the mean pixel error, per pixel.
+        depth_weight: of the mean depth error, per metre.
+        point_weight: of the mean coordinate error, per metre.
+        positive_weight: of hand cells in the mask's cross-entropy.
+        mask_cap: most the mask may cost, in pose losses.
+        legacy_mask_loss: the released form, which takes the probability for the logit and lets the
+            cap pass its gradient to the pose.
     """
 
-    pixels: float = 1.0
-    depth: float = 100.0
-    joints: float = 100.0
+    pixel_weight: float = 1.0
+    depth_weight: float = 100.0
+    point_weight: float = 100.0
     positive_weight: float = 30.0
+    mask_cap: float = 0.25
     legacy_mask_loss: bool = False
 
 
 def therformer_loss(
-    output: TherFormerOutput, batch: ViewBatch, config: TherFormerLossConfig
+    output: TherFormerOutput, batch: ViewBatch, config: TherFormerLossConfig | None = None
 ) -> dict[str, Tensor]:
-    """Compare the output with the labels.
+    """Compare a network's output with the labels.
 
-    Hands without label and padded frames take no part; a batch without any has a zero loss.
+    Joints without label, frames that only fill a clip and frames without mask take no part.
+    Source: methods specification, section 1.4.
 
     Args:
-        output: of all N frames.
-        batch: the same frames.
+        output: of the N frames of the batch.
+        batch: labels.
         config: weights.
 
     Returns:
-        ``pixels``, ``depth``, ``joints`` and ``mask`` as they enter ``total``.
+        ``pixels`` (px), ``depth`` and ``points`` (m) as mean absolute errors, ``mask`` as it
+        enters the total, and ``total``.
     """
-    real = batch.not_padding > 0.5
-    known = batch.valid['joints_3d'] & real[:, None]  # (N, 2)
-    labelled = torch.isfinite(batch.joints).all(dim=-1) & known[..., None]  # (N, 2, 21)
-    labelled = labelled.flatten(1)[..., None]  # (N, 42, 1)
-    joints, pixels = batch.joints.flatten(1, 2), batch.pixels.flatten(1, 2)
+    config = config or TherFormerLossConfig()
+    kept = (batch.not_padding > 0.5)[:, None]  # (N, 1)
+    points = batch.joints.float()  # (N, 2, 21, 3)
+    in_space = (kept & batch.valid['joints_3d'])[..., None] & points.isfinite().all(dim=-1)
+    in_image = (kept & batch.valid['joints_2d'])[..., None] & batch.pixels.isfinite().all(dim=-1)
     terms = {
-        'pixels': config.pixels * _mean_error(output.pixels, pixels, labelled),
-        'depth': config.depth * _mean_error(output.depth, joints[..., 2:], labelled),
-        'joints': config.joints * _mean_error(output.joints, joints, labelled),
+        'pixels': _mean_error(output.pixels, batch.pixels.float(), in_image),
+        'depth': _mean_error(output.depth, points[..., 2:], in_space),
+        'points': _mean_error(output.joints, points, in_space),
     }
-    pose = torch.stack(list(terms.values())).sum()
-    terms['mask'] = _mask_loss(output.mask_logits, batch, real, pose, config)
+    pose = (
+        config.pixel_weight * terms['pixels']
+        + config.depth_weight * terms['depth']
+        + config.point_weight * terms['points']
+    )
+    labelled = (in_space | in_image).any()
+    terms['mask'] = _mask_loss(output.mask_logits, batch, pose, labelled, config)
     return {**terms, 'total': pose + terms['mask']}
 
 
-def mask_target(hand_mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return hand masks (N, H, W) as 0 and 1 on the grid of the mask head, (N, 1, h, w)."""
-    return functional.interpolate((hand_mask > 0).float()[:, None], size, mode='nearest')
-
-
-def _mean_error(predicted: Tensor, truth: Tensor, labelled: Tensor) -> Tensor:
-    """Return the mean absolute error over labelled joints and coordinates."""
-    errors = (predicted - truth.nan_to_num(0.0)).abs() * labelled
-    return errors.sum() / (labelled.sum() * predicted.shape[-1]).clamp(min=1)
+def _mean_error(predicted: Tensor, true: Tensor, known: Tensor) -> Tensor:
+    """Return the mean absolute error over coordinates of the known joints, 0 without any."""
+    predicted = predicted.float().unflatten(1, (2, -1))  # (N, 2, 21, D)
+    # Unknown joints are replaced before they are subtracted: NaN times zero is NaN.
+    true = torch.where(known[..., None], true, predicted.detach())
+    total = (predicted - true).abs().sum()
+    return total / (known.sum() * predicted.shape[-1]).clamp(min=1)
 
 
 def _mask_loss(
-    logits: Tensor, batch: ViewBatch, real: Tensor, pose: Tensor, config: TherFormerLossConfig
+    logits: Tensor, batch: ViewBatch, pose: Tensor, labelled: Tensor, config: TherFormerLossConfig
 ) -> Tensor:
-    """Return the mask loss, never more than a quarter of the pose loss."""
+    """Return the capped cross-entropy of the hand mask."""
     if batch.hand_mask is None:
         return logits.sum() * 0.0
-    known = (batch.valid['mask'].all(dim=1) & real).to(logits.dtype)
-    target = mask_target(batch.hand_mask, (logits.shape[-2], logits.shape[-1]))
+    logits = logits.float()[:, 0]  # (N, h, w)
+    hand = (batch.hand_mask > 0).float()[:, None]
+    true = functional.interpolate(hand, logits.shape[-2:], mode='nearest-exact')[:, 0]
+    known = ((batch.not_padding > 0.5) & batch.valid['mask'].all(dim=1)).float()  # (N,)
+    given = logits.sigmoid() if config.legacy_mask_loss else logits
     weight = logits.new_tensor(config.positive_weight)
-    taken = logits.sigmoid() if config.legacy_mask_loss else logits
-    cells = functional.binary_cross_entropy_with_logits(
-        taken, target, pos_weight=weight, reduction='none'
-    )
-    loss = (cells.mean(dim=(1, 2, 3)) * known).sum() / known.sum().clamp(min=1)
+    costs = functional.binary_cross_entropy_with_logits(
+        given, true, pos_weight=weight, reduction='none'
+    ).mean(dim=(1, 2))  # fmt: skip
+    mask = (costs * known).sum() / known.sum().clamp(min=1)
+    cap = config.mask_cap * pose
     if config.legacy_mask_loss:
-        return torch.minimum(loss, pose / 4.0)
-    cap = pose.detach() / (4.0 * loss.detach()).clamp(min=_FLOOR)
-    # Without a labelled hand there is no pose loss to be capped by.
-    return loss * torch.where(pose.detach() > 0, cap.clamp(max=1.0), 1.0)
+        return torch.minimum(mask, cap)
+    # The mask's gradient is scaled down, never cut off; without pose labels there is no cap.
+    with torch.no_grad():
+        scale = torch.where(labelled, (cap / mask.clamp(min=1e-12)).clamp(max=1.0), 1.0)
+    return mask * scale

@@ -1,0 +1,196 @@
+"""Parts of TherFormer: mask head, downsampler, temporal encoder, pose head, 2.5D decoding."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Pool = Literal['conv_flatten', 'avg']
+
+HAND_JOINTS = 21
+JOINTS = 2 * HAND_JOINTS
+
+# Units of the head: 100 px in the image; depth in thousandths of the focal length, metres.
+PIXEL_UNIT = 100.0
+DEPTH_UNIT = 0.001
+
+# A left hand in the middle of the image as the head sees it at first, in PIXEL_UNIT from the
+# centre: the average of hands seen from the head; the right hand is its mirror image.
+_MEAN_LEFT: tuple[tuple[float, float], ...] = (
+    (-0.39, 0.28), (-0.34, 0.20), (-0.27, 0.17), (-0.16, 0.10), (-0.08, 0.04),
+    (-0.16, 0.04), (-0.09, -0.04), (-0.03, -0.08), (0.02, -0.09),
+    (-0.21, 0.02), (-0.14, -0.06), (-0.08, -0.10), (-0.03, -0.11),
+    (-0.26, 0.02), (-0.19, -0.05), (-0.13, -0.08), (-0.08, -0.08),
+    (-0.30, 0.06), (-0.23, 0.02), (-0.19, 0.00), (-0.15, -0.01),
+)  # fmt: skip
+_MEAN_DEPTH = 0.46
+_MEAN_FOCAL = 205.0
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Return a GroupNorm of at most 32 groups with 8 channels or more each.
+
+    It has as many parameters as batch normalisation, and needs neither statistics nor other images.
+    """
+    groups = max(g for g in range(1, 33) if channels % g == 0 and (channels // g >= 8 or g == 1))
+    return nn.GroupNorm(groups, channels)
+
+
+def positional_table(count: int, width: int) -> Tensor:
+    """Return sine (even index) and cosine (odd index) codes of positions 0..count-1.
+
+    Returns:
+        (count, width).
+    """
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+    angles = torch.arange(count)[:, None] * rates  # (count, width / 2)
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
+
+
+class MaskHead(nn.Sequential):
+    """Logit of a hand in every cell."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        """Make the head for ``width`` channels."""
+        super().__init__(
+            nn.Conv2d(width, hidden, 1, bias=False),
+            group_norm(hidden),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, 1, 1, bias=False),
+        )
+
+
+class Downsampler(nn.Module):
+    """Three strided convolutions and a linear layer: a feature map becomes one vector."""
+
+    def __init__(self, width: int, channels: Sequence[int], features: int, pool: Pool) -> None:
+        """Make the layers; ``conv_flatten`` keeps the layout of the 4 x 5 cells."""
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip((width, *channels), channels, strict=False):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, 2, 1), group_norm(outputs), nn.ReLU(inplace=True)
+            ]  # fmt: skip
+        self.convolutions = nn.Sequential(*layers)
+        self.pool = pool
+        cells = 20 if pool == 'conv_flatten' else 1
+        self.linear = nn.Linear(channels[-1] * cells, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, width, 32 or 30, 40) to (N, features)."""
+        x = self.convolutions(x)  # (N, C, 4, 5)
+        return self.linear(x.flatten(1) if self.pool == 'conv_flatten' else x.mean(dim=(2, 3)))
+
+
+class TemporalLayer(nn.Module):
+    """Attention among the frames of a clip and a feed-forward network, LayerNorm before each."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        """Make the layer; ``hidden`` is the width inside the feed-forward network."""
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.linear1 = nn.Linear(width, hidden)
+        self.linear2 = nn.Linear(hidden, width)
+        for layer in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, tokens: Tensor, position: Tensor, seen: Tensor | None) -> Tensor:
+        """Map tokens (B, T, d).
+
+        Args:
+            tokens: of the frames.
+            position: (T, d), added to query and key only.
+            seen: (B, 1, 1, T) bool, which frames may be attended to.
+        """
+        x = self.norm1(tokens)
+        where = x + position
+        split = (self.heads, tokens.shape[2] // self.heads)
+        query, key, value = (
+            layer(of).unflatten(2, split).transpose(1, 2)
+            for layer, of in ((self.query, where), (self.key, where), (self.value, x))
+        )  # (B, H, T, d / H)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        tokens = tokens + self.output(mixed.transpose(1, 2).flatten(2))
+        return tokens + self.linear2(functional.relu(self.linear1(self.norm2(tokens))))
+
+
+class TemporalEncoder(nn.Module):
+    """Temporal layers and a last LayerNorm."""
+
+    position: Tensor
+
+    def __init__(self, width: int, heads: int, hidden: int, layers: int, longest: int) -> None:
+        """Make the encoder for clips of at most ``longest`` frames."""
+        super().__init__()
+        self.layers = nn.ModuleList(TemporalLayer(width, heads, hidden) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.register_buffer('position', positional_table(longest, width), persistent=False)
+
+    def forward(self, tokens: Tensor, not_padding: Tensor | None) -> Tensor:
+        """Map tokens (B, T, d); ``not_padding`` (B T,) is 0 for frames nobody attends to."""
+        batch, count = tokens.shape[:2]
+        seen = None
+        if not_padding is not None:
+            # The first frame always counts, so that no softmax is over nothing.
+            first = torch.arange(count, device=tokens.device) == 0
+            seen = ((not_padding.reshape(batch, count) > 0.5) | first)[:, None, None]
+        for layer in self.layers:
+            tokens = layer(tokens, self.position[:count], seen)
+        return self.norm(tokens)
+
+
+class PoseHead(nn.Sequential):
+    """From a frame's vector to (u', v', z') of 42 joints; starts with a pair of hands."""
+
+    def __init__(self, features: int, hidden: int, depth_offset: float) -> None:
+        """Make the head; its first answers are near a pair of hands 0.46 m away."""
+        super().__init__(
+            nn.Linear(features, hidden), nn.LeakyReLU(),
+            nn.Linear(hidden, hidden), nn.LeakyReLU(),
+            nn.Linear(hidden, 3 * JOINTS),
+        )  # fmt: skip
+        left = torch.tensor(_MEAN_LEFT)
+        both = torch.cat([left, left * torch.tensor([-1.0, 1.0])])
+        depth = (_MEAN_DEPTH - depth_offset) / (DEPTH_UNIT * _MEAN_FOCAL)
+        with torch.no_grad():
+            bias = torch.cat([both, torch.full((JOINTS, 1), depth)], dim=1)
+            self[4].bias.copy_(bias.flatten())
+
+
+def decode_joints(
+    raw: Tensor, intrinsics: Tensor, image_size: tuple[int, int], depth_offset: float, *,
+    legacy_focal: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Turn the head's answers into pixels, depths and points.
+
+    Source: methods specification, section 1.2 (2.5D decoding).
+
+    Args:
+        raw: (N, 42, 3) u', v', z'.
+        intrinsics: (N, 3, 3) K in pixels of the image.
+        image_size: its rows and columns.
+        depth_offset: depth of z' = 0 in metres.
+        legacy_focal: use fx for y too, as the released code does.
+
+    Returns:
+        pixels (N, 42, 2), depth (N, 42, 1) in metres and points (N, 42, 3) in metres in the
+        camera's frame.
+    """
+    raw = raw.float()
+    height, width = image_size
+    focal = intrinsics[:, None, [0, 0 if legacy_focal else 1], [0, 0 if legacy_focal else 1]]
+    centre = intrinsics[:, None, [0, 1], [2, 2]]  # (N, 1, 2)
+    pixels = raw[..., :2] * PIXEL_UNIT + raw.new_tensor([width / 2, height / 2])
+    depth = intrinsics[:, None, :1, 0] * DEPTH_UNIT * raw[..., 2:] + depth_offset
+    across = (pixels - centre) * depth / focal
+    return pixels, depth, torch.cat([across, depth], dim=-1)
