@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _EXAMPLE = """examples:
   hand-pose estimate frames/ --rig ego_calib.json --modality thermal --output hands.jsonl
   hand-pose estimate photos/ --modality rgb --independent --output hands.jsonl --overlay seen/
-  hand-pose estimate session/ --rig rig.yaml --modality all --output hands.jsonl
+  hand-pose estimate session/ --rig rig.yaml --modality all --estimator fusion --output hands.jsonl
       (session/ has one folder a camera: thermal, nir, depth, rgb)
 """
 MODALITY_CHOICES = ('thermal', 'nir', 'depth', 'rgb', 'all')
@@ -51,6 +51,10 @@ def add_parser(verbs: Verbs) -> None:
         '--modality', required=True, choices=MODALITY_CHOICES, help='what the images show'
     )
     parser.add_argument('--output', required=True, type=Path, metavar='FILE.jsonl')
+    parser.add_argument(
+        '--estimator', metavar='NAME', default='',
+        help='landmarks, therformer, wildhands, densereg or fusion; default: what the rig names',
+    )  # fmt: skip
     parser.add_argument('--overlay', type=Path, metavar='DIR', help='also draw the hands here')
     parser.add_argument(
         '--independent', action='store_true', help='unrelated photographs: track nothing between'
@@ -95,7 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     recordings = offline.recordings(arguments.input, arguments.modality)
     rig = _rig(arguments.rig, tuple(recordings), say)
-    estimator = registry.create(rig.estimator, rig.estimator_options, rig)
+    name = arguments.estimator or rig.estimator
+    options = rig.estimator_options if name == rig.estimator else {}
+    estimator = registry.create(name, options, rig)
     named = zip(rig.cameras, recordings.values(), strict=True)
     sets = offline.sets_of(rig, {name: recording.images() for name, recording in named})
     results = offline.estimate_sets(

@@ -13,6 +13,8 @@ class FusionConfig(LandmarksConfig):
     """Everything that can be set: the options of ``landmarks`` and these.
 
     Attributes:
+        iterations: steps of a fit that starts from a track; networks may pull it farther than
+            landmarks do, so that two are not enough.
         stages: what takes part; those whose model is not installed or whose stream the rig does
             not have are left out.
         device: where networks run, unless a stage says otherwise.
@@ -20,6 +22,7 @@ class FusionConfig(LandmarksConfig):
         therformer, densereg, wildhands: see ``ModelConfig``.
     """
 
+    iterations: int = 4
     stages: tuple[str, ...] = STAGES
     device: str = 'auto'
     runtime: str = 'auto'

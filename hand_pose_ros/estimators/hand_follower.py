@@ -177,6 +177,11 @@ class HandFollower:
                 track.vote(hand.right_probability, hand.presence)
             for network_hand in joints:
                 track.vote(_SURE if network_hand.side else 1.0 - _SURE, network_hand.presence)
+            if not landmarks and not joints:
+                # A network that tells the sides apart sees this hand somewhere else.
+                joints = [other for other in elsewhere if other.side == track.side]
+                elsewhere = [other for other in elsewhere if other not in joints]
+                track.poor = _POOR_FRAMES if joints else track.poor
             if (landmarks or joints) and track.poor >= _POOR_FRAMES:
                 state = self._restart(track, landmarks, joints, depth)
             held = depth is not None and not self._expired(

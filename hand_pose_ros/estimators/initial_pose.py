@@ -73,6 +73,14 @@ def states_at_joints(model: FittingModel, side: int, joints: Array, shape: Array
     return stack_states(starts)
 
 
+def slid_to_depth(
+    model: FittingModel, side: int, state: HandState, view: View, depth: View
+) -> HandState:
+    """Return a hand moved along its ray in a view to where the depth image has a surface."""
+    points = model.landmarks(state, np.array([side]))[0]
+    return _moved(state, state.wrist[0] + _at_depth(points, np.zeros(3), view, depth))
+
+
 def palm_points(landmarks: Array) -> Array:
     """Return the palm's landmarks (6, D) of (21, D): wrist, thumb base and knuckles."""
     return landmarks[_PALM]

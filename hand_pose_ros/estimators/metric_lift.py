@@ -6,7 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.initial_pose import initial_states, states_at_joints
+from hand_pose_ros.estimators.initial_pose import (
+    initial_states,
+    slid_to_depth,
+    states_at_joints,
+)
 from hand_pose_ros.estimators.landmark_model import LandmarkModel
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
@@ -15,9 +19,9 @@ from hand_pose_ros.estimators.network_measurements import joint_measurements, pi
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
-from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
 from hand_pose_ros.hand_model.model_files import HandModelData
-from hand_pose_ros.hand_model.residuals import PointMeasurements
+from hand_pose_ros.hand_model.residuals import Noise, PointMeasurements
 from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.skeleton import JOINT_COUNT
 
@@ -113,14 +117,22 @@ class MetricLift:
         shape: Array, shape_precision: Array,
     ) -> HandState:  # fmt: skip
         """Return the best pose for a hand that a network has shown in 3D."""
-        starts = states_at_joints(self.model, side, seen.joints_in(view), shape)
         views = {view.name: view}
-        return self._cold(starts, side, views, depth, shape_precision, {}, (seen,))[0]
+        starts = states_at_joints(self.model, side, seen.joints_in(view), shape)
+        state, _ = self._cold(starts, side, views, None, shape_precision, {}, (seen,))
+        if depth is None:
+            return state
+        # Far off, the surface under a hand is not its own: it is brought near first.
+        moved = slid_to_depth(self.model, side, state, view, depth)
+        starts = stack_states([state, moved])
+        return self._cold(
+            starts, side, views, depth, shape_precision, {}, (seen,), self._config.noise
+        )[0]
 
     def _cold(
         self, starts: HandState, side: int, views: dict[str, View], depth: View | None,
         shape_precision: Array, landmarks: dict[str, HandLandmarks],
-        joints: tuple[NetworkHand, ...] = (),
+        joints: tuple[NetworkHand, ...] = (), noise: Noise | None = None,
     ) -> tuple[HandState, float]:  # fmt: skip
         """Fit one hand from several starts; return the best pose and its cost."""
         count = len(starts.wrist)
@@ -144,7 +156,7 @@ class MetricLift:
                 shape_precision=np.tile(shape_precision, (count, 1, 1)),
                 shape_knowledge=np.tile(shape_precision, (count, 1, 1)),
             ),
-            noise=replace(self._config.noise, depth_reach=_COLD_REACH),
+            noise=noise or replace(self._config.noise, depth_reach=_COLD_REACH),
         )
         fit = problem.fit(starts, self._config.cold_iterations)
         best = int(np.argmin(fit.cost))

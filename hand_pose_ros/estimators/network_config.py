@@ -12,15 +12,12 @@ class SideTrackingConfig:
     Attributes:
         prediction: how long an unseen hand is predicted before it is lost, seconds.
         gap: a pause between frames that forgets all tracks, seconds.
-        duplicate: a left and a right hand whose joints are nearer to each other than this on
-            average are one hand, metres.
         place_filter: one-euro filter of the mean of a hand's joints, metres.
         shape_filter: one-euro filter of the joints about their mean, metres.
     """
 
     prediction: float = 0.15
     gap: float = 1.0
-    duplicate: float = 0.025
     place_filter: OneEuroConfig = field(
         default_factory=lambda: OneEuroConfig(cutoff=1.5, slope=40.0)
     )

@@ -16,8 +16,6 @@ from hand_pose_ros.rig.thermal import agc
 Array = NDArray[np.float64]
 Pixels = NDArray[np.float32]
 
-# Nothing farther than this matters to a network that looks at depth as grey values, metres.
-DEPTH_RANGE = 1.5
 # Bilinear sampling skips pixels when an image shrinks by more than this: average them first.
 _ALIASING_RATIO = 2.0
 
@@ -67,21 +65,18 @@ class Rectifier:
         self._pinhole: Camera | None = None
 
     def grey_values(self, view: View, modality: Modality) -> PinholeImage:
-        """Return the image of any modality with values in 0..1.
+        """Return a thermal, NIR or RGB image with values in 0..1.
 
-        Thermal is stretched as by ``rig.thermal.agc`` to white-hot, NIR between its percentiles,
-        depth is near = bright up to ``DEPTH_RANGE`` and 0 where there is no measurement.
+        Thermal is stretched as by ``rig.thermal.agc`` to white-hot, NIR between its percentiles.
 
         Raises:
             ImageError: the image is not one of the modality.
         """
         image = view.stream.image
         if modality == 'thermal':
-            return self._sampled(agc(image, white_hot=view.stream.white_hot), view, 1.0 / 255.0)
-        if modality == 'depth':
-            metres = self.metres(view)
-            near = np.clip(1.0 - metres.pixels / np.float32(DEPTH_RANGE), 0.0, 1.0)
-            return replace(metres, pixels=np.where(metres.pixels > 0, near, np.float32(0.0)))
+            # Inverted before it is stretched: the percentiles keep the warm end, wherever it is.
+            warm = image if view.stream.white_hot else cv2.bitwise_not(image)
+            return self._sampled(agc(warm), view, 1.0 / 255.0)
         stretch = stretch_of(view.stream, modality)
         gain = 1.0 / (stretch.white - stretch.black)
         found = self._sampled(image, view, gain, stretch.black)

@@ -14,9 +14,37 @@ def _landmarks(config: dict[str, Any] | None, rig: RigDescription | None) -> Est
     return LandmarkEstimator(config, rig)
 
 
+def _therformer(config: dict[str, Any] | None, rig: RigDescription | None) -> Estimator:
+    from hand_pose_ros.estimators.therformer import TherFormerEstimator
+
+    return TherFormerEstimator(config, rig)
+
+
+def _wildhands(config: dict[str, Any] | None, rig: RigDescription | None) -> Estimator:
+    from hand_pose_ros.estimators.wildhands import WildHandsEstimator
+
+    return WildHandsEstimator(config, rig)
+
+
+def _densereg(config: dict[str, Any] | None, rig: RigDescription | None) -> Estimator:
+    from hand_pose_ros.estimators.densereg import DenseRegEstimator
+
+    return DenseRegEstimator(config, rig)
+
+
+def _fusion(config: dict[str, Any] | None, rig: RigDescription | None) -> Estimator:
+    from hand_pose_ros.estimators.fusion import FusionEstimator
+
+    return FusionEstimator(config, rig)
+
+
 # Name -> maker; a maker imports its estimator only when it is asked for.
 ESTIMATORS: dict[str, Callable[[dict[str, Any] | None, RigDescription | None], Estimator]] = {
     'landmarks': _landmarks,
+    'therformer': _therformer,
+    'wildhands': _wildhands,
+    'densereg': _densereg,
+    'fusion': _fusion,
 }
 
 

@@ -137,14 +137,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f'cannot read {path} ({error.strerror}): check the path') from error
-    if content[:2] == b'PK' or content[:1] == b'\x80':
-        raise ModelError(
-            f'{path} is a pickled PyTorch file, which could run code: convert it to safetensors '
-            'where it comes from'
-        )
     try:
         return load(content), hashlib.sha256(content).hexdigest()
     except SafetensorError as error:
+        # The length a safetensors file begins with may look like a pickle's first byte.
+        if content[:2] == b'PK' or content[:1] == b'\x80':
+            raise ModelError(
+                f'{path} is a pickled PyTorch file, which could run code: convert it to '
+                'safetensors where it comes from'
+            ) from error
         raise ModelError(
             f'{path} is truncated or not a safetensors file ({error}): copy it again'
         ) from error

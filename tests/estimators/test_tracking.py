@@ -31,7 +31,8 @@ def fit_of(found: HandState, information: float = 100.0) -> Fit:
         state=found, joints=np.zeros((1, 21, 3)),
         cost=np.zeros(1), information=np.eye(size)[None] * information,
         covariance=np.eye(size)[None], joint_covariance=np.tile(np.eye(3), (1, 21, 1, 1)),
-        point_weights=np.ones((1, 1, 21)), joint_weights=np.zeros((0, 1, 21)), depth_points=np.zeros(1), depth_share=np.zeros(1),
+        point_weights=np.ones((1, 1, 21)), joint_weights=np.zeros((0, 1, 21)),
+            depth_points=np.zeros(1), depth_share=np.zeros(1),
     )  # fmt: skip
 
 

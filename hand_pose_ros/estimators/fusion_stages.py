@@ -1,0 +1,98 @@
+"""Fusion stages: TherFormer finds hands, DenseReg and WildHands look closer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.network_hands import NetworkHand
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.estimators.stage_timer import StageTimer
+
+Array = NDArray[np.float64]
+
+# Metres from a track to what a whole-image network takes for that hand: its place is coarse.
+_SAME_SIDE, _OTHER_SIDE = 0.15, 0.05
+
+
+class Finder(Protocol):
+    """A network that finds hands in a whole image."""
+
+    def look(self, views: dict[str, View]) -> list[NetworkHand]:
+        """Return the hands, most certain first."""
+        ...
+
+    def reset(self) -> None:
+        """Forget earlier images."""
+        ...
+
+
+class Refiner(Protocol):
+    """A network that looks at crops around hands."""
+
+    def refine(
+        self, views: dict[str, View], places: Sequence[tuple[int, Array]]
+    ) -> list[NetworkHand | None]:
+        """Return what is seen at each place, a side and joints (21, 3)."""
+        ...
+
+
+class FusionStages:
+    """Our networks as one source of evidence about hands (``hand_follower.NetworkSearch``)."""
+
+    def __init__(
+        self, finder: Finder | None, refiners: Mapping[str, Refiner], timer: StageTimer
+    ) -> None:
+        """Put the networks together; each is timed by its name, the finder as therformer."""
+        self._finder, self._refiners, self._timer = finder, refiners, timer
+
+    def reset(self) -> None:
+        """Forget earlier images."""
+        if self._finder is not None:
+            self._finder.reset()
+
+    def look(self, views: dict[str, View]) -> list[NetworkHand]:
+        """Return the hands that show in the whole image, most certain first."""
+        if self._finder is None:
+            return []
+        with self._timer.stage('therformer'):
+            return self._finder.look(views)
+
+    def assign(
+        self,
+        hands: Sequence[NetworkHand],
+        places: Sequence[tuple[int, Array]],
+        views: dict[str, View],
+    ) -> tuple[list[list[NetworkHand]], list[NetworkHand]]:
+        """Return the hands at each place and those at none.
+
+        Nearest pairs come first. A hand of the other side only counts where it is very near, as
+        when a track's side is wrong.
+        """
+        found: list[list[NetworkHand]] = [[] for _ in places]
+        pairs = []
+        for number, hand in enumerate(hands):
+            middle = hand.joints_in(views[hand.stream]).mean(axis=0)
+            for row, (side, joints) in enumerate(places):
+                apart = float(np.linalg.norm(middle - joints.mean(axis=0)))
+                if apart < (_SAME_SIDE if side == hand.side else _OTHER_SIDE):
+                    pairs.append((apart, number, row))
+        taken: set[int] = set()
+        for _, number, row in sorted(pairs):
+            if number not in taken and not found[row]:
+                taken.add(number)
+                found[row].append(hands[number])
+        return found, [hand for number, hand in enumerate(hands) if number not in taken]
+
+    def refine(
+        self, views: dict[str, View], places: Sequence[tuple[int, Array]]
+    ) -> list[list[NetworkHand]]:
+        """Return what closer looks at each place show."""
+        found: list[list[NetworkHand]] = [[] for _ in places]
+        for name, refiner in self._refiners.items():
+            with self._timer.stage(name):
+                for row, hand in enumerate(refiner.refine(views, places)):
+                    if hand is not None:
+                        found[row].append(hand)
+        return found

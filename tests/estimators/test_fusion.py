@@ -1,0 +1,228 @@
+"""The fusion estimator: every stage helps, and any stream or stage may be missing."""
+
+import numpy as np
+import pytest
+import torch
+
+from hand_pose_ros.errors import HandPoseError, ModelError
+from hand_pose_ros.estimators import fusion, trained_models
+from hand_pose_ros.estimators.fusion import FusionEstimator
+from hand_pose_ros.estimators.fusion_stages import FusionStages
+from hand_pose_ros.estimators.rig_views import views_of
+from hand_pose_ros.estimators.stage_timer import StageTimer
+from hand_pose_ros.networks.checkpoint import save_checkpoint
+from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
+from tests.estimators.network_fakes import (
+    ALL,
+    RIG,
+    TRUTH,
+    FakeFinder,
+    FakeRefiner,
+    dark,
+    error,
+    frame,
+)
+
+HASH = type('Loaded', (), {'model_hash': 'ab' * 32})()
+
+
+@pytest.fixture
+def make(monkeypatch):
+    """Makes the estimator with stand-ins for our networks, and without landmarks unless asked."""
+
+    def made(landmarks=None, **stages):
+        for stage in stages.values():
+            stage.loaded = HASH
+        monkeypatch.setattr(fusion, '_make', lambda name, *_: stages[name])
+        names = (*stages, 'landmarks') if landmarks else tuple(stages)
+        return FusionEstimator({'mesh': False, 'stages': list(names)}, RIG, landmarks)
+
+    return made
+
+
+def follow(estimator, streams=ALL, count=4, **changes):
+    for number in range(count):
+        poses = estimator.estimate(frame(number, streams, **changes))
+    return {pose.side: pose for pose in poses}
+
+
+def test_therformer_alone_finds_both_hands_in_the_dark(make):
+    poses = follow(make(therformer=FakeFinder(noise=0.008)), ('thermal',))
+    assert poses.keys() == {'left', 'right'}
+    for pose in poses.values():
+        assert pose.state == 'tracked' and pose.sources == ('thermal',)
+        assert error(pose) < 0.015
+        assert pose.parameters is not None
+        assert pose.joints_2d['thermal'].shape == (21, 2)
+
+
+def test_depth_corrects_what_therformer_is_unsure_of(make):
+    shifted = (0.0, 0.0, 0.04)
+    alone = follow(make(therformer=FakeFinder(shift=shifted)), ('thermal',))
+    held = follow(make(therformer=FakeFinder(shift=shifted)), ('thermal', 'depth'))
+    for side, pose in held.items():
+        assert error(pose) < 0.012 < error(alone[side])
+        assert pose.sigma.mean() < alone[side].sigma.mean()
+        assert set(pose.sources) == {'thermal', 'depth'}
+
+
+def test_a_refiner_makes_the_fingers_better(make):
+    coarse = FakeFinder(noise=0.02)
+    alone = follow(make(therformer=coarse), ('thermal', 'depth'), 3)
+    fine = FakeRefiner('depth', noise=0.002)
+    refined = follow(
+        make(therformer=FakeFinder(noise=0.02), densereg=fine), ('thermal', 'depth'), 3
+    )
+    for side, pose in refined.items():
+        assert error(pose) < 0.7 * error(alone[side])
+
+
+def test_with_landmarks_as_well(make, networks):
+    stages = {'therformer': FakeFinder(noise=0.02), 'densereg': FakeRefiner('depth', noise=0.004)}
+    estimator = make(networks, **stages)
+    poses = follow(estimator, count=5)
+    assert all(error(pose) < 0.010 for pose in poses.values())
+    assert set(estimator.timings) == {
+        'therformer', 'densereg', 'detect_2d', 'track', 'fit', 'mesh',
+    }  # fmt: skip
+    assert all(seconds > 0 for seconds in estimator.timings.values())
+
+
+def test_streams_and_stages_may_come_and_go(make):
+    finder, refiner = FakeFinder(noise=0.01), FakeRefiner('depth', noise=0.004)
+    estimator = make(therformer=finder, densereg=refiner)
+    plan = [ALL, ('depth',), ('rgb', 'depth'), ('thermal',), ('depth', 'nir'), ALL]
+    numbers = set()
+    for number, streams in enumerate(plan):
+        poses = estimator.estimate(frame(number, streams))
+        assert {pose.side for pose in poses} == {'left', 'right'}
+        for pose in poses:
+            assert np.isfinite(pose.joints).all() and error(pose) < 0.03
+            numbers.add(pose.track_id)
+    assert len(numbers) == 2
+
+
+def test_without_any_usable_stream_hands_are_predicted_and_lost(make):
+    estimator = make(therformer=FakeFinder())
+    follow(estimator, ('thermal',), 2)
+    states = []
+    for number in range(2, 12):
+        states += [pose.state for pose in estimator.estimate(frame(number, ('rgb',)))]
+    assert states.count('lost') == 2 and 'tracked' not in states
+
+
+def test_one_hand_is_one_hand(make):
+    poses = follow(make(therformer=FakeFinder(sides=(1,))), ('thermal',))
+    assert poses.keys() == {'right'}
+
+
+def test_a_therformer_hand_far_from_its_track_does_not_start_a_second_one(make):
+    finder = FakeFinder()
+    estimator = make(therformer=finder)
+    first = follow(estimator, ('thermal',), 2)
+    finder.shift = np.array([0.0, 0.3, 0.0])
+    poses = estimator.estimate(frame(2, ('thermal',)))
+    assert {pose.track_id for pose in poses} == {pose.track_id for pose in first.values()}
+
+
+def test_a_track_that_left_its_hand_is_taken_back_there(make):
+    estimator = make(therformer=FakeFinder())
+    numbers = {pose.track_id for pose in follow(estimator, ('thermal', 'depth'), 3).values()}
+    track = estimator._tracker.tracks[0]
+    step = np.zeros((1, 6 + track.state.angles.shape[1] + track.state.shape.shape[1]))
+    step[0, 3:6] = 0.0, 0.3, 0.0
+    track.state = track.state.moved(step)
+    poses = estimator.estimate(frame(3, ('thermal', 'depth')))
+    assert {pose.track_id for pose in poses} == numbers
+    assert all(pose.state == 'tracked' and error(pose) < 0.01 for pose in poses)
+
+
+def test_a_jump_of_time_forgets_what_the_networks_saw(make):
+    finder = FakeFinder()
+    estimator = make(therformer=finder)
+    before = follow(estimator, ('thermal',), 2)
+    after = estimator.estimate(frame(90, ('thermal',)))
+    assert finder.resets == 1
+    assert not {p.track_id for p in after} & {p.track_id for p in before.values()}
+
+
+def test_darkness_is_no_obstacle(make, networks):
+    """RGB and NIR show nothing; warmth and depth remain."""
+    stages = {'therformer': FakeFinder(noise=0.015), 'densereg': FakeRefiner('depth', noise=0.005)}
+    estimator = make(networks, **stages)
+    poses = follow(estimator, count=4, rgb=dark('rgb'), nir=dark('nir'))
+    assert poses.keys() == {'left', 'right'}
+    assert all(error(pose) < 0.015 for pose in poses.values())
+
+
+class TestAssignment:
+    VIEWS = views_of(frame(0, ('thermal',)))
+    STAGES = FusionStages(None, {}, StageTimer())
+    LEFT, RIGHT = FakeFinder().look(VIEWS)
+
+    def places(self, *sides, shift=0.0):
+        return [(side, TRUTH[side].joints + shift) for side in sides]
+
+    def test_each_hand_goes_to_its_track(self):
+        found, others = self.STAGES.assign(
+            [self.LEFT, self.RIGHT], self.places(1, 0, shift=0.03), self.VIEWS
+        )
+        assert found == [[self.RIGHT], [self.LEFT]] and others == []
+
+    def test_a_hand_without_a_track_is_left_over(self):
+        found, others = self.STAGES.assign([self.LEFT, self.RIGHT], self.places(1), self.VIEWS)
+        assert found == [[self.RIGHT]] and others == [self.LEFT]
+
+    def test_a_far_hand_of_a_tracked_side_is_left_over(self):
+        found, others = self.STAGES.assign([self.LEFT], self.places(0, shift=0.2), self.VIEWS)
+        assert found == [[]] and others == [self.LEFT]
+
+    def test_a_track_of_the_wrong_side_gets_the_hand_that_is_right_there(self):
+        [(_, joints)] = self.places(1)
+        found, _ = self.STAGES.assign([self.RIGHT], [(0, joints)], self.VIEWS)
+        assert found == [[self.RIGHT]]
+
+
+class TestLoading:
+    @pytest.fixture(autouse=True)
+    def folder(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(trained_models, 'folders', lambda: [tmp_path])
+        return tmp_path
+
+    def densereg(self, folder):
+        config = DenseRegConfig(
+            stacks=1, stem_channels=4, channels=8, branch_channels=8, vote_channels=8
+        )
+        torch.manual_seed(0)
+        save_checkpoint(folder / 'densereg.safetensors', DenseReg(config), 'densereg', config, {})
+
+    def test_stages_without_a_model_are_left_out_and_say_why(self, folder, networks):
+        self.densereg(folder)
+        estimator = FusionEstimator({'mesh': False}, RIG, networks)
+        assert estimator.missing.keys() == {'therformer', 'wildhands'}
+        assert 'no trained model of therformer' in estimator.missing['therformer']
+        assert len(estimator.model_hash) == 64
+        for pose in estimator.estimate(frame(0)):
+            assert np.isfinite(pose.joints).all()
+
+    def test_nothing_left_is_an_error(self):
+        with pytest.raises(ModelError, match='fusion has nothing to see hands with'):
+            FusionEstimator({'stages': ['therformer', 'densereg']}, RIG)
+
+    def test_a_model_that_was_asked_for_must_be_there(self, networks):
+        with pytest.raises(ModelError, match="called 'mine'"):
+            FusionEstimator({'densereg': {'model': 'mine'}}, RIG, networks)
+
+    @pytest.mark.parametrize(
+        ('options', 'words'),
+        [
+            ({'stages': ['thermal']}, "stage 'thermal' does not exist"),
+            ({'densereg': {'runtime': 'x'}}, "runtime 'x' does not exist"),
+            ({'densereg': {'stream': 'rgb'}}, 'is no depth stream'),
+            ({'therformer': {'modle': 'x'}}, 'did you mean model'),
+        ],
+    )
+    def test_wrong_options_are_named(self, options, words, folder, networks):
+        self.densereg(folder)
+        with pytest.raises(HandPoseError, match=words):
+            FusionEstimator(options, RIG, networks)

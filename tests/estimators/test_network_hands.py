@@ -1,0 +1,109 @@
+"""Network hands: covariances, cards, and the form the hand fit takes."""
+
+import numpy as np
+import pytest
+
+from hand_pose_ros.errors import ModelError
+from hand_pose_ros.estimators.network_hands import NetworkHand, NetworkNoise, image_pixels, usable
+from hand_pose_ros.estimators.network_measurements import joint_measurements, pixel_measurements
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.rig.frame import StreamImage
+
+NOISE = NetworkNoise(across=0.01, along=0.03, shape=0.012)
+CAMERA = Camera(
+    width=320, height=256, intrinsics=np.array([[250.0, 0, 160], [0, 250, 128], [0, 0, 1]]),
+    distortion=(-0.3, 0.1, 0.0, 0.0),
+)  # fmt: skip
+TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+VIEW = View(
+    name='thermal', stream=StreamImage(image=np.zeros((256, 320), np.uint8), stamp=0),
+    camera=CAMERA, rotation=TURN, translation=np.array([0.1, 0.0, 0.0]), lag=0.01,
+)  # fmt: skip
+
+
+def hand(source='therformer', confidence=1.0, noise=NOISE, side=1) -> NetworkHand:
+    joints = np.random.default_rng(side).normal((0.1, -0.05, 0.5), 0.03, (21, 3))
+    return NetworkHand(
+        source=source, stream='thermal', side=side, joints=joints,
+        pixels=image_pixels(joints, VIEW), confidence=np.full(21, confidence), noise=noise,
+        spread=np.zeros(21), focal=125.0,
+    )  # fmt: skip
+
+
+def test_the_covariance_is_longest_along_the_view():
+    covariance = hand().covariance
+    values, vectors = np.linalg.eigh(covariance[3])
+    assert np.sqrt(values[-1]) == pytest.approx(np.hypot(0.03, 0.012), rel=1e-6)
+    assert np.sqrt(values[0]) == pytest.approx(np.hypot(0.01, 0.012), rel=1e-6)
+    ray = hand().joints.mean(axis=0)
+    assert abs(vectors[:, -1] @ ray / np.linalg.norm(ray)) == pytest.approx(1.0)
+
+
+def test_low_confidence_enlarges_sigmas_but_not_without_end():
+    sure, unsure, none = (hand(confidence=c).covariance for c in (1.0, 0.25, 0.0))
+    np.testing.assert_allclose(unsure, 4 * sure)
+    np.testing.assert_allclose(none, 10 * sure)
+
+
+def test_noise_comes_from_the_card():
+    read = NOISE.from_card({'noise': {'along': 0.05, 'unknown': 3}})
+    assert (read.across, read.along) == (0.01, 0.05)
+    assert NOISE.from_card({}) == NOISE
+    for value in (0, -1, 'x', float('nan')):
+        with pytest.raises(ModelError, match=r'noise\.shape'):
+            NOISE.from_card({'noise': {'shape': value}})
+
+
+def test_joints_in_front_of_the_camera_are_usable():
+    joints = hand().joints
+    assert usable(joints)
+    for bad in (np.full((21, 3), np.nan), -joints, joints * 20, joints[:20]):
+        assert not usable(bad)
+
+
+def test_pixels_are_finite_wherever_the_joints_are():
+    joints = hand().joints
+    np.testing.assert_allclose(image_pixels(joints, VIEW), CAMERA.project(joints))
+    assert np.isfinite(image_pixels(joints * (30, 30, 1), VIEW)).all()
+    assert np.isfinite(image_pixels(joints * (1, 1, -1), VIEW)).all()
+
+
+def test_joints_go_to_the_frame_of_the_results_and_back():
+    seen = hand()
+    there = seen.joints_in(VIEW)
+    np.testing.assert_allclose(there @ TURN.T + VIEW.translation, seen.joints)
+
+
+def test_measurements_hold_each_networks_word_in_its_row():
+    views = {'thermal': VIEW}
+    hands = [[hand()], [], [hand(side=0), hand('densereg', side=0)]]
+    made = joint_measurements(hands, views)
+    assert made.joints.shape == (2, 3, 21, 3)
+    assert made.shape[0, 1].max() == 0 and made.shape[1, 0].max() == 0
+    np.testing.assert_allclose(made.shape[0, 0, 4], np.eye(3) / 0.012)
+    root = made.place[0, 0]
+    np.testing.assert_allclose(np.linalg.inv(root.T @ root), hand().place_covariance, rtol=1e-6)
+    np.testing.assert_array_equal(made.lag, [0.01, 0.01])
+
+
+def test_networks_that_know_pixels_better_leave_the_place_across_the_view_to_them():
+    noise = NetworkNoise(across=0.02, along=0.06, shape=0.01, pixel=3.0)
+    seen = hand('wildhands', noise=noise)
+    views = {'thermal': VIEW}
+    pixels = pixel_measurements([[seen]], views)
+    np.testing.assert_allclose(pixels.sigma[0, 0], 3.0 / 125.0)
+    plane = seen.joints[:, :2] / seen.joints[:, 2:]
+    np.testing.assert_allclose(pixels.points[0, 0], plane, atol=1e-6)
+    root = joint_measurements([[seen]], views).place[0, 0]
+    ray = seen.joints.mean(axis=0)
+    ray /= np.linalg.norm(ray)
+    assert np.linalg.norm(root @ ray) == pytest.approx(1 / 0.06)
+    across = np.cross(ray, [0.0, 1.0, 0.0])
+    assert np.linalg.norm(root @ across) < 1e-12
+    assert pixel_measurements([[hand()]], views) is None
+
+
+def test_nothing_seen_is_no_measurement():
+    assert joint_measurements([[], []], {}) is None
+    assert pixel_measurements([[]], {}) is None
