@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.errors import DataError
-from hand_pose_ros.evaluation.metrics import joint_errors, procrustes
-from hand_pose_ros.evaluation.results import ProtocolResult, Row, Table
+from hand_pose_ros.evaluation.metrics import joint_errors, pck, procrustes
+from hand_pose_ros.evaluation.results import Curve, ProtocolResult, Row, Table
 from hand_pose_ros.skeleton import JOINT_NAMES, SIDES, WRIST
 
 Array = NDArray[np.float64]
@@ -18,6 +18,7 @@ Flags = NDArray[np.bool_]
 
 _FRAME = 224.0
 _LEAST_JOINTS = 3
+_CURVE = np.linspace(0.0, 0.1, 41)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +75,14 @@ def valid_hands(truth: HandArrays, image_size: tuple[int, int] | None) -> Flags:
     return seen[..., WRIST] & (seen.sum(axis=-1) >= _LEAST_JOINTS)
 
 
-def hand_mpjpe(predicted: Array, truth: Array, root: NDArray[np.int_]) -> Array:
-    """Return the root-aligned mean error of hands (N, 2, 21, 3), root included: (N, 2) metres."""
+def aligned_errors(predicted: Array, truth: Array, root: NDArray[np.int_]) -> Array:
+    """Return the joint errors (N, 2, 21) in metres of hands moved to their roots, given (N, 2)."""
     index = root[..., None, None]
     aligned = [
         joints - np.take_along_axis(joints, np.broadcast_to(index, (*root.shape, 1, 3)), axis=2)
         for joints in (predicted, truth)
     ]
-    return _mean(joint_errors(*aligned), axis=-1)
+    return joint_errors(*aligned)
 
 
 def hand_pa_mpjpe(predicted: Array, truth: Array) -> Array:
@@ -140,10 +141,17 @@ def evaluate_arctic(
     rows: list[Row] = []
     headline: dict[str, float] = {}
     joints: dict[str, float] = {}
+    curves: tuple[Curve, ...] = ()
     if protocol.joints_3d:
         if predicted.joints is None or truth.joints is None:
             raise DataError(f'{protocol.title} needs 3D joints in both files: add joints')
-        rows, headline, joints = _rows_3d(predicted.joints, truth.joints, valid, root)
+        aligned = aligned_errors(predicted.joints, truth.joints, root)
+        aligned = np.where(valid[..., None], aligned, np.nan)
+        rows, headline = _rows_3d(predicted.joints, truth.joints, valid, aligned)
+        joints = dict(zip(JOINT_NAMES, (1e3 * _mean(aligned, axis=(0, 1))).tolist(), strict=True))
+        curves = tuple(
+            _curve(f'{side}, root-aligned', aligned[:, n]) for n, side in enumerate(SIDES)
+        )
     if predicted.pixels is not None and truth.pixels is not None and image_size is not None:
         errors = pixel_errors(predicted.pixels, truth.pixels, valid, image_size)
         sides = [float(_mean(errors[:, side], axis=None)) for side in range(2)]
@@ -181,17 +189,18 @@ def evaluate_arctic(
         },
         headline=headline,
         tables=(Table(title='Two hands', columns=(*SIDES, 'both'), rows=tuple(rows)),),
-        curves=(),
+        curves=curves,
         joints=joints,
+        joints_space='root-aligned',
     )
 
 
 def _rows_3d(
-    predicted: Array, truth: Array, valid: Flags, root: NDArray[np.int_]
-) -> tuple[list[Row], dict[str, float], dict[str, float]]:
+    predicted: Array, truth: Array, valid: Flags, aligned: Array
+) -> tuple[list[Row], dict[str, float]]:
     rows, headline = [], {}
     measures = (
-        ('mpjpe_mm', 'MPJPE, root-aligned, root included', hand_mpjpe(predicted, truth, root)),
+        ('mpjpe_mm', 'MPJPE, root-aligned, root included', _mean(aligned, axis=-1)),
         ('pa_mpjpe_mm', 'PA-MPJPE, similarity per hand', hand_pa_mpjpe(predicted, truth)),
     )
     for key, label, hands in measures:
@@ -204,9 +213,13 @@ def _rows_3d(
     values = (float('nan'), float('nan'), relative)
     rows.insert(1, Row(name='MRRPE, left to right wrist', unit='mm', values=values))
     headline['mrrpe_mm'] = relative
-    errors = 1e3 * np.where(valid[..., None], joint_errors(predicted, truth), np.nan)
-    means = _mean(errors.reshape(-1, errors.shape[-1]), axis=0)
-    return rows, headline, dict(zip(JOINT_NAMES, means.tolist(), strict=True))
+    return rows, headline
+
+
+def _curve(name: str, errors: Array) -> Curve:
+    known = errors[np.isfinite(errors)]
+    percent = 100.0 * pck(known[:, None], _CURVE)[0]
+    return Curve(name=name, thresholds=_CURVE * 1e3, percent=percent)
 
 
 def _labelled(truth: HandArrays) -> Flags:
@@ -217,7 +230,7 @@ def _labelled(truth: HandArrays) -> Flags:
     return np.asarray(np.isfinite(arrays[0]).all(axis=-1))
 
 
-def _mean(values: Array, axis: int | None) -> Array:
+def _mean(values: Array, axis: int | tuple[int, ...] | None) -> Array:
     """Mean of what is there; NaN where nothing is."""
     known = np.isfinite(values)
     total, count = np.where(known, values, 0.0).sum(axis=axis), known.sum(axis=axis)

@@ -33,7 +33,7 @@ tr:first-child > * { border-top: 0; } th:first-child, td:first-child { text-alig
 th { color: #5c6673; font-weight: 500; } td.source { text-align: left; color: #5c6673;
   font-size: .82rem; } tr.own { background: #e8f1fd; font-weight: 600; }
 h3 { margin: 1.2rem 0 .5rem; font-size: 1rem; font-weight: 600; }
-svg { width: 100%; height: auto; padding: .6rem; }
+svg { width: 100%; height: auto; padding: .6rem; max-width: 1060px; }
 """
 _COLOURS = ('#1666c5', '#d9660a', '#2f9155', '#8a4fbf')
 _HEADLINES = {
@@ -155,7 +155,7 @@ def draw(result: ProtocolResult, form: str) -> bytes:
         if parts[0]:
             _draw_curves(next(axes), result)
         if parts[1]:
-            _draw_joints(next(axes), result.joints)
+            _draw_joints(next(axes), result)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=form, metadata={'Date': None} if form == 'svg' else None)
     if form == 'png':
@@ -191,11 +191,11 @@ def _colour_of(published: Curve, own: tuple[Curve, ...], otherwise: str) -> str:
     return otherwise
 
 
-def _draw_joints(axes: Any, joints: dict[str, float]) -> None:
-    names = [name.replace('_', ' ') for name in joints]
+def _draw_joints(axes: Any, result: ProtocolResult) -> None:
+    names = [name.replace('_', ' ') for name in result.joints]
     places = np.arange(len(names))
-    axes.barh(places, list(joints.values()), color=_COLOURS[0], height=0.7)
-    axes.set(title='Mean error by joint', xlabel='mm')
+    axes.barh(places, list(result.joints.values()), color=_COLOURS[0], height=0.7)
+    axes.set(title=f'Mean error by joint, {result.joints_space}', xlabel='mm')
     axes.set_yticks(places, names, fontsize=8)
     axes.invert_yaxis()
     axes.grid(visible=False, axis='y')

@@ -62,6 +62,7 @@ class ProtocolResult:
         tables: all figures.
         curves: success or PCK curves.
         joints: mean error per joint by name, mm; NaN where nothing was compared.
+        joints_space: what these errors are relative to.
         comparable: whether published results of this protocol are on the same data.
     """
 
@@ -72,6 +73,7 @@ class ProtocolResult:
     tables: tuple[Table, ...]
     curves: tuple[Curve, ...]
     joints: dict[str, float]
+    joints_space: str = 'camera frame'
     comparable: bool = True
 
     def as_dict(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ Head = Literal['dense', 'masked_offset', 'detection_depth', 'coordinates']
 _HOURGLASS_DEPTH = 4
 _SURFACE = -0.9
 _POOLED = 4
+_FIELD_STD = 0.01
 
 Norm = Callable[[int], nn.Module]
 
@@ -173,6 +174,9 @@ class DenseReg(nn.Module):
                     nn.init.normal_(module.weight, std=std)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        for head in self.heads:  # most of what they should say is zero
+            for name in head.outputs:
+                nn.init.normal_(head.get_submodule(name).weight, std=_FIELD_STD)
 
 
 class Residual(nn.Module):
@@ -238,6 +242,7 @@ class _Head(nn.Module):
     """
 
     fields_per_joint = 5
+    outputs: tuple[str, ...] = ()  # names of the layers whose result is a field
 
     def __init__(self, config: DenseRegConfig, norm: Norm) -> None:
         super().__init__()
@@ -248,6 +253,8 @@ class _Head(nn.Module):
 
 class _Dense(_Head):
     """R and S from the lower features, V from the hourglass, R and S."""
+
+    outputs = ('heat_2d', 'heat_3d.1', 'direction.out.6')
 
     def __init__(self, config: DenseRegConfig, norm: Norm) -> None:
         super().__init__(config, norm)
@@ -267,6 +274,8 @@ class _Dense(_Head):
 class _MaskedOffset(_Head):
     """R, and the offsets in one piece; S and V are their length and direction."""
 
+    outputs = ('heat_2d', 'offset.out.6')
+
     def __init__(self, config: DenseRegConfig, norm: Norm) -> None:
         super().__init__(config, norm)
         width, joints = config.channels, config.joints
@@ -285,6 +294,8 @@ class _MaskedOffset(_Head):
 class _DetectionDepth(_Head):
     """R alone: a pixel's vote is its own point, moved back by the joint's learnt thickness."""
 
+    outputs = ('heat_2d',)
+
     def __init__(self, config: DenseRegConfig, norm: Norm) -> None:
         super().__init__(config, norm)
         self.heat_2d = nn.Conv2d(config.channels, config.joints, 1)
@@ -302,6 +313,7 @@ class _Coordinates(_Head):
     """Coordinates of the whole hand from pooled features."""
 
     fields_per_joint = 0
+    outputs = ('out.5',)
 
     def __init__(self, config: DenseRegConfig, norm: Norm) -> None:
         super().__init__(config, norm)
