@@ -37,8 +37,8 @@ def draw_light(preset: Preset, draws: Draws) -> dict[str, Any]:
         'sheen': draws.between(0.0, 0.12),
         'occlusion': draws.between(0.2, 0.8),
         'shadow': (
-            draws.between(0.1, 0.7), draws.generator.integers(-3, 4),
-            draws.generator.integers(-1, 4),
+            draws.between(0.1, 0.7), draws.generator.integers(-1, 4),
+            draws.generator.integers(-3, 4),
         ),
         **_colours(preset, draws),
         **_near_infrared(sun, draws),

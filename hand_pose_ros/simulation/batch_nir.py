@@ -6,8 +6,8 @@ from torch import Tensor
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
 from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
-from hand_pose_ros.simulation.batch_surfaces import Arms, arms, look_up, per_frame, put
-from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
+from hand_pose_ros.simulation.batch_surfaces import Arms, arms, clothing, look_up, per_frame, put
+from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _SALT = 61
 _BRIGHT, _TARGET = 0.96, 0.85  # share of the pixels below the level that exposure aims at
@@ -60,10 +60,10 @@ def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:
 def _pattern(gbuffer: GBuffer, light: Light) -> Tensor:
     """Return factors (N, H, W) that patterns put on the reflectance of the surroundings."""
     pattern = noise.patterns(
-        light.pattern[:, :1].repeat_interleave(gbuffer.frames, 0),
+        light.pattern[:, :1],
         gbuffer.attributes[..., -2:],
-        light.pattern_scale.repeat_interleave(gbuffer.frames, 0),
-        light.pattern_offset.repeat_interleave(gbuffer.frames, 0),
+        light.pattern_scale,
+        light.pattern_offset,
     )[:, 0]
     pattern *= 0.12 * per_frame(light.clutter, gbuffer)
     pattern *= gbuffer.surface == 0
@@ -71,13 +71,13 @@ def _pattern(gbuffer: GBuffer, light: Light) -> Tensor:
 
 
 def _arm_reflectance(seen: Arms, person: Person, light: Light) -> Tensor:
-    value = dict(zip(ATTRIBUTES, seen.attributes, strict=True))
+    value = seen.attributes
+    worn, sleeve, _ = clothing(seen, person)
     skin = light.nir_skin[seen.clip] + 0.05 * value['palm'] + 0.02 * value['mottle']
     skin += 0.08 * value['nail'] - 0.10 * value['crease'] - 0.04 * value['finger']
-    worn = person.glove[seen.clip] * (value['u'] > -0.06)
     skin = torch.lerp(skin, light.nir_glove[seen.clip], worn)
     cloth = light.nir_cloth[seen.clip] * (1 + 0.12 * value['mottle'])
-    return torch.lerp(skin, cloth, value['sleeve'] * (1 - person.bare[seen.clip]))
+    return torch.lerp(skin, cloth, sleeve)
 
 
 def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:

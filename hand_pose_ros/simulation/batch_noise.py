@@ -75,18 +75,20 @@ def patterns(kinds: Tensor, coordinates: Tensor, scales: Tensor, offsets: Tensor
     """Sample seamless patterns at surface coordinates.
 
     Args:
-        kinds: (N, C) int64 which pattern each channel of each image shows.
-        coordinates: (N, H, W, 2) metres on the surface.
-        scales: (N,) tiles a metre.
-        offsets: (N, 2) in tiles.
+        kinds: (B, C) int64 which pattern each channel shows, by clip.
+        coordinates: (N, H, W, 2) metres on the surface; N / B images a clip.
+        scales: (B,) tiles a metre.
+        offsets: (B, 2) in tiles.
 
     Returns:
         (N, C, H, W), about unit variance.
     """
-    tiles = pattern_bank(coordinates.device)[kinds]
-    grid = torch.addcmul(
-        offsets[:, None, None].contiguous(), coordinates, scales[:, None, None, None]
+    frames = len(coordinates) // len(kinds)
+    kinds, scales, offsets = (
+        values.repeat_interleave(frames, 0) for values in (kinds, scales, offsets)
     )
+    tiles = pattern_bank(coordinates.device)[kinds]
+    grid = torch.addcmul(offsets[:, None, None], coordinates, scales[:, None, None, None])
     grid.frac_().abs_().mul_(2).sub_(1)
     return functional.grid_sample(tiles, grid, mode='bilinear', align_corners=True)
 

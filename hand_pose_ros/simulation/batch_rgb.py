@@ -6,8 +6,8 @@ from torch import Tensor
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
 from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
-from hand_pose_ros.simulation.batch_surfaces import Arms, arms, look_up, per_frame
-from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
+from hand_pose_ros.simulation.batch_surfaces import Arms, arms, clothing, look_up, per_frame
+from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _SALT = 51
 _MOST_GAIN = 4.0  # what the automatic exposure can do at most
@@ -35,13 +35,10 @@ def rgb_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
 
 def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
     """Return linear reflectance (N, 3, H, W)."""
-    light, person, frames = environment.light, environment.person, gbuffer.frames
+    light, person = environment.light, environment.person
     looks = look_up(gbuffer, light.surfaces, light.items)
     pattern = noise.patterns(
-        light.pattern.repeat_interleave(frames, 0),
-        gbuffer.attributes[..., -2:],
-        light.pattern_scale.repeat_interleave(frames, 0),
-        light.pattern_offset.repeat_interleave(frames, 0),
+        light.pattern, gbuffer.attributes[..., -2:], light.pattern_scale, light.pattern_offset
     )
     mixed = pattern[:, 0].add_(pattern[:, 1], alpha=0.5)
     mixed *= 0.3 * per_frame(light.clutter, gbuffer)
@@ -56,7 +53,7 @@ def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
 
 def _paint_arms(albedo: Tensor, seen: Arms, person: Person, light: Light) -> None:
     """Write the colours of skin, gloves and cloth into images (N, 3, H, W)."""
-    value = dict(zip(ATTRIBUTES, seen.attributes, strict=True))
+    value = seen.attributes
     mottle, finger = value['mottle'], value['finger']
     skin = torch.lerp(person.skin[seen.clip].T, person.pale[seen.clip].T, 0.7 * value['palm'])
     skin *= 1 + 0.05 * mottle - 0.3 * value['crease']
@@ -66,7 +63,7 @@ def _paint_arms(albedo: Tensor, seen: Arms, person: Person, light: Light) -> Non
     skin[1:] *= 1 - 0.5 * red
     nail = torch.lerp(skin, skin.new_tensor([0.75, 0.45, 0.40])[:, None], 0.45)
     skin = torch.lerp(skin, nail, value['nail'])
-    glove = person.glove[seen.clip] * (value['u'] > -0.06)
+    glove, sleeve, watch = clothing(seen, person)
     knit = 1 + 0.12 * mottle
     skin = torch.lerp(skin, person.glove_colour[seen.clip].T * knit, glove)
     pattern = _cloth_pattern(seen, value, person)
@@ -74,10 +71,7 @@ def _paint_arms(albedo: Tensor, seen: Arms, person: Person, light: Light) -> Non
         person.cloth_colour[seen.clip].T, person.cloth_colour_2[seen.clip].T, pattern
     )
     cloth = cloth * (1 + 0.12 * mottle)
-    sleeve = value['sleeve'] * (1 - person.bare[seen.clip])
     colour = torch.lerp(skin, cloth, sleeve)
-    side, centre, half = person.watch[seen.clip].T
-    watch = (side == seen.side) & ((value['u'] - centre).abs() < half) & ~seen.hand
     colour = torch.where(watch, person.strap[seen.clip].T, colour).clamp_(0, 1)
     size = albedo[0, 0].numel()
     places = seen.pixels + (seen.pixels // size) * (2 * size)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hand_pose_ros.simulation.batch_environment import Light
-from hand_pose_ros.simulation.batch_surfaces import finer, per_frame, scene_places
+from hand_pose_ros.simulation.batch_surfaces import finer, per_frame, scene_places, shifted
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _FOLD = 0.03  # a surface this much deeper than its surroundings is in a fold, metres
@@ -46,12 +46,8 @@ def shadow(gbuffer: GBuffer, values: Tensor) -> Tensor:
     surface = gbuffer.surface
     low = functional.avg_pool2d((surface > 0).float(), 8, ceil_mode=True)
     low = functional.avg_pool2d(low[:, None], 3, 1, 1)[:, 0]
-    frames = gbuffer.frames
-    moved = [
-        torch.roll(low[clip * frames : (clip + 1) * frames], (int(down), int(right)), (1, 2))
-        for clip, (_, right, down) in enumerate(values.tolist())
-    ]
-    dark = finer(torch.cat(moved), (surface.shape[1], surface.shape[2]))
+    moved = shifted(low, values[:, 1:], gbuffer.frames)
+    dark = finer(moved, (surface.shape[1], surface.shape[2]))
     return 1 - dark * (surface == 0) * per_frame(values[:, 0], gbuffer)
 
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hand_pose_ros.simulation.batch_environment import LOOKS
-from hand_pose_ros.simulation.gbuffer import GBuffer
+from hand_pose_ros.simulation.batch_environment import LOOKS, Person
+from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
+_GLOVE_END = -0.06  # metres along the forearm
 COARSE = 2  # pixels per sample of soft fields
 
 
@@ -54,7 +55,7 @@ class Arms:
         counts: (2,) int64 pixels of left and of right arms.
         side: (M,) 0 = left or 1 = right.
         hand: (M,) whether it is a hand rather than an arm.
-        attributes: (A, M), see ``gbuffer.ATTRIBUTES``.
+        attributes: (M,) each, see ``gbuffer.ATTRIBUTES``.
         facing: (M,) cosine to the camera.
     """
 
@@ -63,7 +64,7 @@ class Arms:
     counts: Tensor
     side: Tensor
     hand: Tensor
-    attributes: Tensor
+    attributes: dict[str, Tensor]
     facing: Tensor
 
     def of_sides(self, values: Tensor) -> Tensor:
@@ -83,6 +84,7 @@ def arms(gbuffer: GBuffer) -> Arms:
     pixels = torch.cat(parts)
     counts = torch.tensor([len(part) for part in parts], device=pixels.device)
     per_clip = gbuffer.frames * gbuffer.depth[0].numel()
+    attributes = gbuffer.attributes.flatten(0, 2)[pixels]
     alone = len(gbuffer.depth) == gbuffer.frames
     return Arms(
         pixels=pixels,
@@ -90,9 +92,28 @@ def arms(gbuffer: GBuffer) -> Arms:
         counts=counts,
         side=counts.new_tensor([0, 1]).repeat_interleave(counts, output_size=len(pixels)),
         hand=surface[pixels] <= 2,
-        attributes=gbuffer.attributes.flatten(0, 2)[pixels].T.contiguous(),
+        attributes=dict(zip(ATTRIBUTES, attributes.T.contiguous(), strict=True)),
         facing=gbuffer.facing.reshape(-1)[pixels],
     )
+
+
+def shifted(images: Tensor, shifts: Tensor, frames: int) -> Tensor:
+    """Move the images (N, h, w) of each clip by whole pixels (B, 2) down and right, around."""
+    moved = [
+        torch.roll(images[clip * frames : (clip + 1) * frames], (int(down), int(right)), (1, 2))
+        for clip, (down, right) in enumerate(shifts.tolist())
+    ]
+    return torch.cat(moved)
+
+
+def clothing(seen: Arms, person: Person) -> tuple[Tensor, Tensor, Tensor]:
+    """Return how much of each pixel (M,) is glove and sleeve, 0..1, and which are watch (bool)."""
+    along_arm = seen.attributes['u']
+    glove = person.glove[seen.clip] * (along_arm > _GLOVE_END)
+    sleeve = seen.attributes['sleeve'] * (1 - person.bare[seen.clip])
+    side, centre, half = person.watch[seen.clip].T
+    watch = (side == seen.side) & ((along_arm - centre).abs() < half) & ~seen.hand
+    return glove, sleeve, watch
 
 
 def put(images: Tensor, places: Tensor, values: Tensor) -> None:

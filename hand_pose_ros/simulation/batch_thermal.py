@@ -1,7 +1,5 @@
 """Thermal camera in batches: a temperature map, the lens, the microbolometer and its gain."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,20 +13,22 @@ from hand_pose_ros.simulation.batch_surfaces import (
     COARSE,
     Arms,
     arms,
+    clothing,
     finer,
     look_up,
     per_frame,
     put,
     scene_places,
+    shifted,
 )
-from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
+from hand_pose_ros.simulation.gbuffer import GBuffer
 from hand_pose_ros.simulation.thermal import emissivity
 
 _STEPS = 1024  # steps of the gain curve
 _SALT = 41
 _SLEEVE_START = -0.05  # metres along the forearm, as in ``bodies``
 _OUTLINE = 0.4  # share of their warmth that round thighs lose towards their outline
-_PICTURE = ThermalValues(kind='tlinear', gain=0.04)
+_LINEAR = ThermalValues(kind='tlinear', gain=0.04)
 
 
 def thermal_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
@@ -47,12 +47,12 @@ def thermal_counts(
         values: what the counts mean; without temperature an arbitrary linear scale.
     """
     celsius = temperatures(gbuffer, environment).cpu().numpy()
-    values = values or _PICTURE
+    values = values or _LINEAR
     if values.kind == 'planck':
         exponential = np.exp(values.B / (celsius - ABSOLUTE_ZERO))
         counts = values.R1 / (values.R2 * (exponential - values.F)) - values.O
     else:
-        scale = values if values.kind == 'tlinear' else replace(_PICTURE)
+        scale = values if values.kind == 'tlinear' else _LINEAR
         counts = (celsius - scale.offset) / scale.gain
     whole = np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
     return whole if values.white_hot else 65535 - whole
@@ -88,10 +88,10 @@ def _uneven(gbuffer: GBuffer, heat: Heat) -> Tensor:
     of_items = heat.texture[:, -1:].expand(-1, heat.items.shape[1], -1)
     weak, strong = look_up(gbuffer, heat.texture, of_items, COARSE)
     pattern = noise.patterns(
-        heat.pattern.repeat_interleave(gbuffer.frames, 0),
+        heat.pattern,
         gbuffer.attributes[:, ::COARSE, ::COARSE, -2:],
-        heat.pattern_scale.repeat_interleave(gbuffer.frames, 0),
-        heat.pattern_offset.repeat_interleave(gbuffer.frames, 0),
+        heat.pattern_scale,
+        heat.pattern_offset,
     )
     kelvin = weak.mul_(pattern[:, 0]).addcmul_(strong, pattern[:, 1])
     if heat.patches[:, :, 4].any():
@@ -115,7 +115,7 @@ def _warm_patches(gbuffer: GBuffer, heat: Heat) -> Tensor:
 
 def _arm_temperatures(seen: Arms, person: Person, heat: Heat) -> Tensor:
     """Return degrees Celsius (M,) that hands, arms and sleeves seem to have."""
-    value = dict(zip(ATTRIBUTES, seen.attributes, strict=True))
+    value = seen.attributes
     u, v = value['u'], value['v']
     ambient, core, tip = heat.ambient[seen.clip], seen.of_sides(heat.core), seen.of_sides(heat.tip)
     skin = core + (tip - core) * value['finger'] ** heat.tip_power[seen.clip]
@@ -128,14 +128,12 @@ def _arm_temperatures(seen: Arms, person: Person, heat: Heat) -> Tensor:
     folds, number, bend, phase = heat.folds[seen.clip].T
     fold = folds * torch.sin(number * u + bend * v + phase + torch.sin(0.37 * number * u))
     gloved = ambient + heat.glove[seen.clip] * (0.6 * skin + 0.4 * core - ambient) + 0.25 * fold
-    glove = person.glove[seen.clip] * (u > -0.06)
+    glove, sleeve, watch = clothing(seen, person)
     skin = torch.lerp(skin, gloved, glove)
     cooler, length = heat.cuff[seen.clip].T
     cuff = cooler * (1 + (u - _SLEEVE_START) / length).clamp(0, 1)
     cloth = ambient + heat.cloth[seen.clip] * (core - ambient) + fold - cuff
-    result = torch.lerp(skin, cloth, value['sleeve'] * (1 - person.bare[seen.clip]))
-    side, centre, half = person.watch[seen.clip].T
-    watch = (side == seen.side) & ((u - centre).abs() < half) & ~seen.hand
+    result = torch.lerp(skin, cloth, sleeve)
     result = torch.where(watch, ambient + heat.watch[seen.clip] * (core - ambient), result)
     return ambient + emissivity(seen.facing) * (result - ambient)
 
@@ -150,22 +148,13 @@ def _add_traces(celsius: Tensor, gbuffer: GBuffer, seen: Arms, warmth: Tensor, h
         low = functional.avg_pool2d(excess, 8)
         low = functional.avg_pool2d(low[:, None], 3, 1, 1)[:, 0]
         share = per_frame(heat.reflection[:, 0], gbuffer)
-        shifted = _shifted(low, heat.reflection[:, 1:], gbuffer.frames)
-        celsius += finer(share * shifted, size) * background
+        mirrored = shifted(low, heat.reflection[:, 1:], gbuffer.frames)
+        celsius += finer(share * mirrored, size) * background
     if heat.prints[:, 0].any():
         mask = (gbuffer.hand_mask[:: gbuffer.frames] > 0).float()
-        low = _shifted(functional.avg_pool2d(mask, 2), heat.prints[:, 1:] / 2, 1)
+        low = shifted(functional.avg_pool2d(mask, 2), heat.prints[:, 1:] / 2, 1)
         marks = finer(heat.prints[:, 0, None, None] * low, size)
         celsius += marks.repeat_interleave(gbuffer.frames, 0) * background
-
-
-def _shifted(images: Tensor, shifts: Tensor, frames: int) -> Tensor:
-    """Move the images (N, h, w) of each clip by whole pixels (B, 2) down and right, around."""
-    moved = [
-        torch.roll(images[clip * frames : (clip + 1) * frames], (int(down), int(right)), (1, 2))
-        for clip, (down, right) in enumerate(shifts.tolist())
-    ]
-    return torch.cat(moved)
 
 
 def _lens(heat: Heat, frames: int) -> Tensor:
