@@ -19,8 +19,13 @@ Config = TypeVar('Config')
 _MILLIMETRES = 1000.0
 
 
-def preset(kind: type[Config], values: Mapping[str, Any]) -> Config:
+def preset(kind: type[Config], values: Mapping[str, Any], *of: str) -> Config:
     """Return a network's configuration: a preset, by ``size``, with other fields changed.
+
+    Args:
+        kind: class of the configuration.
+        values: the YAML mapping.
+        of: arguments of the preset.
 
     Raises:
         TrainingError: the preset or a field does not exist.
@@ -29,7 +34,7 @@ def preset(kind: type[Config], values: Mapping[str, Any]) -> Config:
     size = changes.pop('size', 'small')
     if size not in ('small', 'base'):
         raise TrainingError(f'network.size is {size!r}{suggestion(str(size), ["small", "base"])}')
-    base = getattr(kind, size)()
+    base = getattr(kind, size)(*of)
     try:
         return typed(kind, changes, 'the configuration', 'network', base)
     except ModelError as error:

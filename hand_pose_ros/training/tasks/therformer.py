@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.errors import TrainingError
@@ -11,11 +12,7 @@ from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.therformer import TherFormerConfig, TherFormerOutput, depth_image
 from hand_pose_ros.training.augmentation import augment_clips
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.losses.therformer import (
-    TherFormerLossConfig,
-    mask_target,
-    therformer_loss,
-)
+from hand_pose_ros.training.losses.therformer import TherFormerLossConfig, therformer_loss
 from hand_pose_ros.training.tasks.base import Arrays
 from hand_pose_ros.training.tasks.common import camera_space, mean, options, preset
 
@@ -32,7 +29,7 @@ class TherFormerTask:
     def __init__(self, config: TrainingConfig) -> None:
         """Read the network's and the loss's options."""
         values = {'frames': config.data.frames, **config.network}
-        self.network_config = preset(TherFormerConfig, values)
+        self.network_config = preset(TherFormerConfig, values, config.data.stream)
         self._loss = options(TherFormerLossConfig, config.options)
         self._augmentation = config.augmentation
         self._window = min(self.network_config.frames, config.data.frames)
@@ -58,7 +55,7 @@ class TherFormerTask:
         output = self._output(network, batch)
         terms = therformer_loss(output, batch, self._loss)
         total = terms.pop('total')
-        return total, {**terms, 'anchor_rate': output.anchor_rate}
+        return total, {**terms, 'anchor_rate': output.anchor_rate.mean()}
 
     def predict(self, network: nn.Module, batch: ViewBatch) -> Mapping[str, Tensor]:
         """Return joints (N, 2, 21, 3), mask (N, h, w) and its overlap with the true one (N,)."""
@@ -66,8 +63,9 @@ class TherFormerTask:
         mask = output.mask_logits[:, 0].float().sigmoid()
         overlap = torch.full_like(mask[:, 0, 0], torch.nan)
         if batch.hand_mask is not None:
-            size = (mask.shape[-2], mask.shape[-1])
-            true, found = mask_target(batch.hand_mask, size)[:, 0] > 0.5, mask > 0.5
+            true = (batch.hand_mask > 0).float()[:, None]
+            true = functional.interpolate(true, mask.shape[-2:], mode='nearest-exact')[:, 0] > 0.5
+            found = mask > 0.5
             either = (found | true).sum(dim=(1, 2))
             shared = (found & true).sum(dim=(1, 2)) / either.clamp(min=1)
             overlap = torch.where(either > 0, shared, torch.nan)
