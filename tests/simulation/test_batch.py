@@ -51,6 +51,15 @@ def test_the_plain_backend_renders_the_same_clips(clips):
     assert torch.equal(plain.visible, compiled.visible)
 
 
+def test_cameras_in_one_place_see_the_same(simulator):
+    both = simulator.geometry([0, 1], ('depth', 'nir'), 2)
+    assert both['nir'][0] is both['depth'][0]
+    config = SimulationConfig(image_size={**SIZES, 'nir': (80, 60)}, absent=0.3)
+    apart = BatchSimulator(config).geometry([0, 1], ('depth', 'nir'), 2)
+    assert apart['nir'][0].depth.shape == (4, 60, 80)
+    assert torch.equal(apart['depth'][0].depth, both['depth'][0].depth)
+
+
 def test_images_have_the_form_training_takes(clips):
     thermal, depth = clips['thermal'], clips['depth']
     assert thermal.image.shape[0] == depth.image.shape[0] == 20
@@ -154,7 +163,7 @@ def test_points_of_the_table_lie_in_one_plane_with_metric_texture(simulator):
 
 def test_the_forearm_is_that_of_the_live_renderer(simulator):
     plans = [draw_plan(CONFIG, 3, 1)]
-    _, meshes = simulator._pose(plans, 1)
+    _, meshes = simulator.scene([3], 'thermal', 1)
     bodies = simulator._bodies
     vertices = meshes.vertices[0].double().numpy()
     half, hand = bodies.vertex_count // 2, bodies._hand_count
