@@ -74,6 +74,6 @@ def cross_matrix(vectors: Tensor) -> Tensor:
 
 
 def mirrored_rotations(matrices: Tensor) -> Tensor:
-    """Return rotations (..., 3, 3) as seen in a mirror across x: a left hand's from a right one's."""
+    """Return rotations (..., 3, 3) seen in a mirror across x: a left hand's from a right one's."""
     signs = matrices.new_tensor([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
     return matrices * signs
