@@ -124,9 +124,9 @@ def _distractors(ambient: float, skin: float, draws: Draws) -> dict[str, Any]:
 
 def _camera(preset: Preset, draws: Draws) -> dict[str, Any]:
     return {
-        'netd': draws.logarithmic(0.02, 0.16),
-        'fixed_pattern': draws.logarithmic(0.01, 0.12),
-        'columns': draws.logarithmic(0.01, 0.15),
+        'netd': draws.logarithmic(0.012, 0.14),
+        'fixed_pattern': draws.logarithmic(0.006, 0.1),
+        'columns': draws.logarithmic(0.006, 0.13),
         'rows': draws.logarithmic(0.003, 0.05),
         'blur': draws.between(0.45, 1.5),
         'halo': draws.between(0.0, 0.9) * draws.chance(0.4),
@@ -139,14 +139,14 @@ def _camera(preset: Preset, draws: Draws) -> dict[str, Any]:
 
 def _gain(ambient: float, skin: float, draws: Draws) -> dict[str, Any]:
     """Automatic gain: fixed temperatures as often as shares of the image."""
-    low = ambient - draws.logarithmic(0.8, 16.0)
-    high = skin + draws.between(-1.5, 18.0) * draws.between(0.1, 1.0)
-    full = draws.chance(0.5)
+    low = ambient - draws.logarithmic(1.0, 18.0)
+    high = skin + draws.between(-1.0, 24.0) * draws.between(0.2, 1.0)
+    full = draws.chance(0.4)
     return {
-        'window': (draws.chance(0.5), low, max(high, low + 4.0)),
+        'window': (draws.chance(0.65), low, max(high, low + 4.0)),
         'percentiles': (draws.between(0.0, 0.03), 1 - draws.between(0.0, 0.04)),
         'levels': (
-            draws.between(0.0, 0.3) * (1 - full), 1 - draws.between(0.0, 0.4) * (1 - full),
+            draws.between(0.0, 0.3) * (1 - full), 1 - draws.between(0.0, 0.45) * (1 - full),
         ),
         'gamma': draws.logarithmic(0.6, 1.7),
         'plateau': draws.between(0.0, 0.7) * draws.chance(0.35),
