@@ -40,6 +40,7 @@ class ViewBatch:
         frames: frames per clip.
         valid: per name of ``TARGETS`` (N, 2) bool.
         modality: ``thermal``, ``nir``, ``depth`` or ``rgb``.
+        boxes: (N, 2, 4) x0, y0, x1, y1 pixels of a detector or annotator, NaN where there is none.
     """
 
     image: Tensor
@@ -58,15 +59,19 @@ class ViewBatch:
     frames: int
     valid: dict[str, Tensor]
     modality: str
+    boxes: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuse tensors that do not belong together."""
         count, _, height, width = self.image.shape
+        if self.boxes is None:
+            nowhere = torch.full((count, 2, 4), torch.nan, device=self.image.device)
+            object.__setattr__(self, 'boxes', nowhere)
         expected: dict[str, tuple[int, ...]] = {
             'intrinsics': (3, 3), 'joints': (2, 21, 3), 'pixels': (2, 21, 2), 'visible': (2, 21),
             'hand_mask': (height, width), 'surface': (height, width), 'global_orient': (2, 3),
             'hand_pose': (2, 15, 3), 'betas': (2, 10), 'translation': (2, 3), 'grasp': (2,),
-            'not_padding': (),
+            'not_padding': (), 'boxes': (2, 4),
         }  # fmt: skip
         for name, shape in expected.items():
             tensor = getattr(self, name)

@@ -1,8 +1,6 @@
 """Convert an official MANO pickle to npz; the pickle is parsed, and nothing in it is executed."""
 
-import io
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,14 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.hand_model.model_files import load_hand_model
+from hand_pose_ros.inert_pickle import (
+    NUMPY,
+    Inert,
+    InertArray,
+    InertFunction,
+    InertUnpickler,
+    array_of,
+)
 
 MAXIMUM_BYTES = 128 * 1024 * 1024
 MAXIMUM_DEPTH = 20
@@ -21,96 +27,42 @@ MANO_LICENCE = (
     'MANO (Romero, Tzionas, Black 2017), converted from the official file: registration, '
     'non-commercial use, no redistribution'
 )
-_NUMBERS = frozenset('biuf')
 
 
-class _Inert:
-    """Stands in for a class named in the pickle: it keeps arguments and state, and does nothing."""
-
-    arguments: tuple[Any, ...] = ()
-    state: Any = None
-
-    def __init__(self, *arguments: Any) -> None:
-        self.arguments = arguments
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-class _Array(_Inert):
-    """An ndarray."""
-
-
-class _Type(_Inert):
-    """A dtype."""
-
-
-class _Sparse(_Inert):
+class _Sparse(Inert):
     """A scipy.sparse.csc_matrix."""
 
 
-class _Expression(_Inert):
+class _Expression(Inert):
     """A chumpy object."""
 
 
-class _Function:
-    """Stands in for a function named in the pickle, and cannot be altered by the stream."""
-
-    __slots__ = ('_call',)
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self._call = call
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._call(*arguments)
-
-    def __setstate__(self, _: Any) -> None:
-        raise pickle.UnpicklingError('it sets the state of a function')
-
-
-def _reconstruct_array(*_: Any) -> _Array:
-    return _Array()
-
-
-def _reconstruct_object(kind: Any, *_: Any) -> _Inert:
+def _reconstruct_object(kind: Any, *_: Any) -> Inert:
     """Make a stand-in as copyreg would make the object."""
-    if not (isinstance(kind, type) and issubclass(kind, _Inert)):
+    if not (isinstance(kind, type) and issubclass(kind, Inert)):
         raise pickle.UnpicklingError('it reconstructs an object of an unknown class')
     return kind()
 
 
-def _encode(text: Any, encoding: Any = 'latin1') -> bytes:
-    """Return the bytes that protocol 2 writes as text."""
-    if not (isinstance(text, str) and encoding == 'latin1'):
-        raise pickle.UnpicklingError('it encodes something that is not latin1 text')
-    return text.encode('latin1')
-
-
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ('copy_reg', '_reconstructor'): _Function(_reconstruct_object),
-    ('copyreg', '_reconstructor'): _Function(_reconstruct_object),
-    ('__builtin__', 'object'): _Inert,
-    ('builtins', 'object'): _Inert,
-    ('_codecs', 'encode'): _Function(_encode),
-    ('numpy', 'dtype'): _Type,
-    ('numpy', 'ndarray'): _Array,
-    ('numpy.core.multiarray', '_reconstruct'): _Function(_reconstruct_array),
-    ('numpy._core.multiarray', '_reconstruct'): _Function(_reconstruct_array),
+    **NUMPY,
+    ('copy_reg', '_reconstructor'): InertFunction(_reconstruct_object),
+    ('copyreg', '_reconstructor'): InertFunction(_reconstruct_object),
+    ('__builtin__', 'object'): Inert,
+    ('builtins', 'object'): Inert,
     ('scipy.sparse.csc', 'csc_matrix'): _Sparse,
     ('scipy.sparse._csc', 'csc_matrix'): _Sparse,
 }
 
 
-class _InertUnpickler(pickle.Unpickler):
-    """Reads the stream with stand-ins for a few known classes and refuses every other name."""
+class _ManoUnpickler(InertUnpickler):
+    """Also has stand-ins for chumpy's classes, whatever their names."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a class or function."""
-        if (module, name) in _ALLOWED:
-            return _ALLOWED[module, name]
         if module == 'chumpy' or module.startswith('chumpy.'):
             return _Expression
-        raise pickle.UnpicklingError(f'it names {module}.{name}, which no MANO file needs')
+        return super().find_class(module, name)
 
 
 def convert_mano(source: str | Path, target: str | Path) -> Path:
@@ -188,7 +140,7 @@ def _unpickle(source: Path) -> Any:
     if source.stat().st_size > MAXIMUM_BYTES:
         raise ModelError(f'{source} is larger than any MANO file: give the official MANO pickle')
     try:
-        return _InertUnpickler(io.BytesIO(source.read_bytes()), encoding='latin1').load()
+        return _ManoUnpickler(source.read_bytes(), _ALLOWED).load()
     except Exception as error:  # a hostile stream can make the parser raise anything
         raise ModelError(
             f'{source} was refused and nothing in it was run ({error}): '
@@ -202,8 +154,8 @@ def _materialise(value: Any, depth: int = 0) -> NDArray[Any]:
         raise ValueError('it nests too deeply')
     if isinstance(value, np.ndarray):
         return value
-    if isinstance(value, _Array):
-        return _array(value)
+    if isinstance(value, InertArray):
+        return array_of(value)
     if isinstance(value, _Sparse):
         return _dense(value.state, depth)
     if isinstance(value, _Expression) and isinstance(value.state, dict):
@@ -215,29 +167,6 @@ def _materialise(value: Any, depth: int = 0) -> NDArray[Any]:
             picked = picked[_materialise(state['idxs'], depth + 1).ravel()]
             return picked.reshape(state.get('preferred_shape', picked.shape))
     raise ValueError(f'{type(value).__name__.lstrip("_")} is not an array')
-
-
-def _array(value: _Array) -> NDArray[Any]:
-    """Build an array from the state numpy pickles: version, shape, type, order, bytes."""
-    _, shape, kind, fortran, content = value.state
-    dtype = _dtype(kind)
-    if isinstance(content, str):
-        content = content.encode('latin1')
-    if not isinstance(content, bytes):
-        raise ValueError('its content is not bytes')
-    flat = np.frombuffer(content, dtype)
-    return flat.reshape(tuple(shape), order='F' if fortran else 'C')
-
-
-def _dtype(kind: Any) -> np.dtype[Any]:
-    """Build a plain numeric type from the arguments and state numpy pickles."""
-    if not isinstance(kind, _Type) or not kind.arguments or not isinstance(kind.arguments[0], str):
-        raise ValueError('its type is unknown')
-    code = kind.arguments[0]
-    if len(code) > 3 or code[0] not in _NUMBERS:
-        raise ValueError(f'its type {code!r} is not a number')
-    order = kind.state[1] if kind.state else '='
-    return np.dtype(order + code) if order in ('<', '>') else np.dtype(code)
 
 
 def _dense(state: Any, depth: int) -> NDArray[Any]:
