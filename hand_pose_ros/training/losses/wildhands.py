@@ -15,6 +15,10 @@ from hand_pose_ros.networks.wildhands import WildHandsOutput, focal_length, scal
 
 Normalisation = Literal['valid', 'all']
 
+_SOME_HAND = 3  # in masks: a hand of unknown side
+_UNKNOWN = 255  # in masks here: not compared
+_LEFT_ARM, _RIGHT_ARM = 3, 4  # in surfaces
+
 
 @dataclass(frozen=True, kw_only=True)
 class WildHandsLossConfig:
@@ -57,7 +61,7 @@ class WildHandsTargets(NamedTuple):
         joints_known: (N, 2, 21) bool.
         pixels: (N, 2, 21, 2) in the patch.
         pixels_known: (N, 2, 21) bool.
-        mask: (N, S, S) labels 0-3 in the patch at ``mask_size``, None without.
+        mask: (N, S, S) labels 0-3, or 255 where unknown, in the patch at ``mask_size``; or None.
         grasp: (N, 2).
         valid: per target (N, 2) bool.
     """
@@ -207,18 +211,25 @@ def _normalised(pixels: Tensor, views: HandViews) -> Tensor:
 
 
 def _patch_mask(batch: ViewBatch, views: HandViews, config: WildHandsLossConfig) -> Tensor | None:
-    """Return the hand mask (N, S, S) of the padded image: per pixel the label that is nearest."""
+    """Return the hand mask (N, S, S) of the padded image: per pixel the label that is nearest.
+
+    Outside the image nothing is known, and a forearm may hide the wrist end of the mesh.
+    """
     if batch.hand_mask is None:
         return None
     size = config.mask_size
-    height, width = batch.hand_mask.shape[-2:]
+    labels = batch.hand_mask
+    if batch.surface is not None:
+        arm = (batch.surface == _LEFT_ARM) | (batch.surface == _RIGHT_ARM)
+        labels = labels.masked_fill(arm, _UNKNOWN)
+    height, width = labels.shape[-2:]
     step = max(height, width) / size
-    along = (torch.arange(size, device=batch.hand_mask.device) + 0.5) * step
+    along = (torch.arange(size, device=labels.device) + 0.5) * step
     x = (along + views.frame.start[0]).round().long()
     y = (along + views.frame.start[1]).round().long()
     inside = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width))
     rows, columns = y.clamp(0, height - 1), x.clamp(0, width - 1)
-    return torch.where(inside, batch.hand_mask[:, rows[:, None], columns], 0)
+    return labels[:, rows[:, None], columns].masked_fill(~inside, _UNKNOWN)
 
 
 def _mask_errors(
@@ -245,7 +256,7 @@ def _mask_errors(
     soft = soft_silhouette(vertices[rows, sides], faces[sides], matrix, size)
     label, own = targets.mask[rows], (sides + 1)[:, None, None]
     alone = (counted[rows].sum(dim=1) == 1)[:, None, None]
-    hand = (label == own) | ((label == 3) & alone)
+    hand = (label == own) | ((label == _SOME_HAND) & alone)
     compared = (label == 0) | hand
     difference = (soft - hand.to(soft.dtype)).abs() * compared
     mean = difference.sum(dim=(1, 2)) / compared.sum(dim=(1, 2)).clamp(min=1)
