@@ -16,7 +16,7 @@ _REACH = 0.03  # metres from the rim over which the forearm's first rings slant 
 # Beyond the elbow, which is this far from the rim (m), the arm goes on to the shoulder, which is
 # here in the scene for a right arm. The rings are those of ``bodies`` with more for the upper arm.
 _ELBOW = 0.25
-_UPPER_ARM = (0.015, 0.05, 0.09, 0.14, 0.20, 0.27, 0.34)
+_UPPER_ARM = (0.015, 0.05, 0.09, 0.14, 0.20, 0.27, 0.34, 0.42, 0.50, 0.60, 0.72)
 _RINGS = (
     *(ring for ring in RINGS if ring[0] < _ELBOW),
     *((_ELBOW + beyond, 2.05 + 0.3 * beyond, 1.80 + 0.3 * beyond, 0.28) for beyond in _UPPER_ARM),
@@ -103,6 +103,10 @@ class BatchBodies:
         if vertices.device.type == 'cpu':
             faces, meshes = self.faces.numpy(), vertices.numpy()
             return torch.from_numpy(np.stack([vertex_normals(mesh, faces) for mesh in meshes]))
+        return self.plain_normals(vertices)
+
+    def plain_normals(self, vertices: Tensor) -> Tensor:
+        """Return ``normals`` without compiled loops, on any device."""
         a, b, c = (vertices[:, self.faces[:, corner]] for corner in range(3))
         flat = torch.linalg.cross(b - a, c - a)
         flat = torch.cat([flat, torch.zeros_like(flat[:, :1])], 1)  # what the padding points at
