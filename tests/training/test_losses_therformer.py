@@ -46,7 +46,8 @@ def gradients(output, batch, config=None):
     output, leaves = learnable(output)
     loss = therformer_loss(output, batch, config)
     loss['total'].backward()
-    return loss, {name: leaf.grad for name, leaf in leaves.items()}
+    found = {name: leaf.grad for name, leaf in leaves.items()}
+    return {name: value.detach() for name, value in loss.items()}, found
 
 
 def shifted(output, **by):
