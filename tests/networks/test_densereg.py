@@ -86,7 +86,7 @@ def test_variants_have_fields_and_gradients_everywhere(head, stacks):
 
 def test_the_second_stack_refines_what_the_first_predicts(small):
     """R, S and V of the first stack reach the second."""
-    network = DenseReg(DenseRegConfig.small()).eval()
+    network = DenseReg(dataclasses.replace(DenseRegConfig.small(), stacks=2)).eval()
     with torch.inference_mode():
         before = network(crops())[1].heat_2d
         network.heads[0].direction.out[-1].bias += 1.0
