@@ -1,7 +1,7 @@
 """The batched renderer: exactness against ray casting, both backends, frames per second.
 
     python benchmarks/renderer.py [--device cpu] [--clips 16] [--seconds 10] [--threads 1]
-        [--views 24] [--json FILE]
+        [--workers 0] [--views 24] [--json FILE]
 
 Exactness needs trimesh and embreex (requirements/test.txt). The share of the peak is that of the
 bytes of G-buffers and images alone, a lower bound of what moves, against a plain copy on the same
@@ -152,9 +152,9 @@ def bytes_a_frame(simulator: BatchSimulator, streams: Sequence[str]) -> float:
     return float(total)
 
 
-def speeds(clips: int, seconds: float, device: torch.device) -> dict[str, float]:
+def speeds(clips: int, seconds: float, device: torch.device, workers: int) -> dict[str, float]:
     """Return frames a second of G-buffers, of one sensor and of all four, and share of the peak."""
-    simulator = BatchSimulator(SimulationConfig(), device)
+    simulator = BatchSimulator(SimulationConfig(), device, workers=workers)
     frames = 8 * clips
 
     def numbers(index: int) -> range:
@@ -174,6 +174,7 @@ def speeds(clips: int, seconds: float, device: torch.device) -> dict[str, float]
     moved = bytes_a_frame(simulator, MODALITIES) * results['four_sensors']
     results['bytes_a_second'] = moved
     results['share_of_peak'] = moved / bandwidth(device)
+    simulator.close()
     return results
 
 
@@ -185,6 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--clips', type=int, default=16, help='clips rendered at once')
     parser.add_argument('--seconds', type=float, default=10.0, help='length of each measurement')
     parser.add_argument('--threads', type=int, default=1, help='threads of torch on CPUs')
+    parser.add_argument('--workers', type=int, default=0, help='processes that draw the clips')
     parser.add_argument('--views', type=int, default=24, help='images compared with ray casting')
     parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args(arguments)
@@ -204,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
             missed.append(f'depth {name}')
         if exact['mask_iou'] < LEAST_OVERLAP[lens]:
             missed.append(f'mask {name}')
-    fast = speeds(options.clips, options.seconds, device)
+    fast = speeds(options.clips, options.seconds, device, options.workers)
     figures['speed'] = fast
     print(
         f'{device.type}, 320x256 and 320x240: {fast["gbuffers"]:,.0f} G-buffers/s, '

@@ -15,8 +15,9 @@ from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.simulation.batch_labels import hand_labels, joined, view_batch
+from hand_pose_ros.simulation.batch_planner import Drawn, Planner, draw
 from hand_pose_ros.simulation.batch_rasterizer import Backend, Meshes
-from hand_pose_ros.simulation.batch_sensors import draw_environments, native_images, render
+from hand_pose_ros.simulation.batch_sensors import native_images, render
 from hand_pose_ros.simulation.batch_stage import Stage
 from hand_pose_ros.simulation.batch_truth import true_poses
 from hand_pose_ros.simulation.gbuffer import GBuffer
@@ -36,6 +37,7 @@ class BatchSimulator:
         device: str | torch.device = 'cpu',
         *,
         backend: Backend | None = None,
+        workers: int = 0,
     ) -> None:
         """Put the meshes on the device.
 
@@ -43,8 +45,11 @@ class BatchSimulator:
             config: what is rendered.
             device: where.
             backend: rasterizer, by default what suits the device.
+            workers: processes that draw the clips, for a device that renders faster than one
+                core draws (200 clips a second); 0 draws in the calling thread.
         """
         self._backend: Backend | None = backend
+        self._planner = Planner(config, workers)
         self.config = config
         self.device = torch.device(device)
         self._bodies = BatchBodies(self.device)
@@ -77,7 +82,7 @@ class BatchSimulator:
         Returns:
             Per stream the G-buffer of N = clips * frames images and the hands' labels.
         """
-        stage = self._stage(numbers, frames)
+        stage = self._stage(draw(self.config, numbers, frames))
         return {stream: (gbuffer, labels) for stream, gbuffer, labels in _rendered(stage, streams)}
 
     def gbuffers(
@@ -90,11 +95,12 @@ class BatchSimulator:
             the G-buffer before.
         """
         for part in self._parts(numbers):
-            yield from _rendered(self._stage(part, frames, self._memory()), streams)
+            stage = self._stage(draw(self.config, part, frames), self._memory())
+            yield from _rendered(stage, streams)
 
     def scene(self, numbers: Sequence[int], stream: str, frames: int) -> tuple[GBuffer, Meshes]:
         """Return the G-buffer of one stream and the meshes in the scene that it shows."""
-        stage = self._stage(numbers, frames)
+        stage = self._stage(draw(self.config, numbers, frames))
         return stage.see(stream)[1], stage.meshes
 
     def rig_frames(
@@ -115,9 +121,8 @@ class BatchSimulator:
             DataError: a stream does not exist or is not calibrated.
         """
         rig = self.config.rig
-        stage = self._stage([number], frames)
-        plan = stage.plans[0]
-        environment = draw_environments(self.config, [number], self.device)
+        drawn, environment = self._planner.draw([number], frames, self.device)
+        stage, plan = self._stage(drawn), drawn.plans[0]
         stamps = [round(1e9 * (1 + moment / plan.rate)) for moment in range(frames)]
         images: list[dict[str, StreamImage]] = [{} for _ in stamps]
         for stream in stage.grouped(streams or tuple(rig.cameras)):
@@ -134,8 +139,8 @@ class BatchSimulator:
     def _clips(
         self, numbers: Sequence[int], streams: Sequence[str], frames: int
     ) -> dict[str, ViewBatch]:
-        environment = draw_environments(self.config, numbers, self.device)
-        stage = self._stage(numbers, frames, self._memory())
+        drawn, environment = self._planner.draw(numbers, frames, self.device)
+        stage = self._stage(drawn, self._memory())
         result = {}
         for stream, gbuffer, labels in _rendered(stage, streams):
             modality = self.config.rig.cameras[stream].modality
@@ -151,12 +156,12 @@ class BatchSimulator:
         """Return what this thread's G-buffers are kept in from call to call; on CPUs only."""
         return self._scratch.__dict__ if self.device.type == 'cpu' else None
 
-    def _stage(
-        self, numbers: Sequence[int], frames: int, scratch: dict[str, Any] | None = None
-    ) -> Stage:
-        return Stage(
-            self.config, self._bodies, numbers, frames, backend=self._backend, scratch=scratch
-        )
+    def _stage(self, drawn: Drawn, scratch: dict[str, Any] | None = None) -> Stage:
+        return Stage(self.config, self._bodies, drawn, backend=self._backend, scratch=scratch)
+
+    def close(self) -> None:
+        """End the processes that draw clips, if there are any."""
+        self._planner.close()
 
 
 def _rendered(

@@ -8,23 +8,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
-from hand_pose_ros.simulation.batch_objects import Things, things
+from hand_pose_ros.simulation.batch_objects import Things
 from hand_pose_ros.simulation.batch_plan import ClipPlan
 from hand_pose_ros.simulation.batch_rasterizer import Meshes
 
 
 def scene_meshes(
-    bodies: BatchBodies, plans: Sequence[ClipPlan], vertices: Tensor, normals: Tensor
+    bodies: BatchBodies,
+    plans: Sequence[ClipPlan],
+    made: Sequence[Things],
+    vertices: Tensor,
+    normals: Tensor,
 ) -> Meshes:
     """Join arms and objects; clips with fewer objects are padded with what is never drawn.
 
     Args:
         bodies: the arms' mesh.
         plans: of the B clips.
+        made: meshes of each clip's objects.
         vertices, normals: (N, V, 3) of the arms in the scene.
     """
     device = vertices.device
-    made = [things(plan.solids) for plan in plans]
     points, turned = _placed(plans, made, device)
     arms = torch.zeros((len(bodies.faces), 3), dtype=torch.uint8, device=device)
     arms[:, 0] = bodies.parts

@@ -11,10 +11,10 @@ from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.simulation.batch_background import plane_tables
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
 from hand_pose_ros.simulation.batch_config import SimulationConfig
-from hand_pose_ros.simulation.batch_draw import draw_plan, generator, rotation_vectors
+from hand_pose_ros.simulation.batch_draw import generator, rotation_vectors
 from hand_pose_ros.simulation.batch_labels import HandStates
 from hand_pose_ros.simulation.batch_meshes import scene_meshes
-from hand_pose_ros.simulation.batch_plan import ClipPlan
+from hand_pose_ros.simulation.batch_planner import Drawn
 from hand_pose_ros.simulation.batch_poses import models
 from hand_pose_ros.simulation.batch_rasterizer import Backend, Meshes, rasterize
 from hand_pose_ros.simulation.batch_views import Views, make_views, varied_intrinsics
@@ -35,28 +35,26 @@ class Stage:
         self,
         config: SimulationConfig,
         bodies: BatchBodies,
-        numbers: Sequence[int],
-        frames: int,
+        drawn: Drawn,
         *,
         backend: Backend | None = None,
         scratch: dict[str, Any] | None = None,
     ) -> None:
-        """Draw and pose the clips.
+        """Pose the clips.
 
         Args:
             config: what is rendered.
             bodies: the arms' mesh, on the device.
-            numbers: of the clips.
-            frames: moments a clip.
+            drawn: the clips.
             backend, scratch: see ``rasterize``.
         """
-        self._config, self._numbers, self._frames = config, numbers, frames
+        self._config, self._numbers, self._frames = config, drawn.numbers, drawn.frames
         self._backend: Backend | None = backend
         self._scratch = scratch
         self._device = bodies.faces.device
         self._seen: tuple[Any, Views, GBuffer] | None = None
-        self.plans = [draw_plan(config, number, frames) for number in numbers]
-        self.states, self.meshes = _pose(bodies, self.plans, frames)
+        self.plans = drawn.plans
+        self.states, self.meshes = _pose(bodies, drawn)
 
     def grouped(self, streams: Sequence[str]) -> list[str]:
         """Return streams so that those of one body, which share their G-buffer, are neighbours."""
@@ -125,8 +123,9 @@ def _looks(camera: Camera, pose: np.ndarray) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _pose(bodies: BatchBodies, plans: Sequence[ClipPlan], frames: int) -> tuple[HandStates, Meshes]:
+def _pose(bodies: BatchBodies, drawn: Drawn) -> tuple[HandStates, Meshes]:
     """Pose all hands and make the meshes of all moments."""
+    plans, frames = drawn.plans, drawn.frames
     betas = np.repeat([plan.betas for plan in plans], frames, 0)
     hands = np.concatenate([plan.rotations for plan in plans])
     poses = np.concatenate([plan.hand_pose for plan in plans])
@@ -150,4 +149,4 @@ def _pose(bodies: BatchBodies, plans: Sequence[ClipPlan], frames: int) -> tuple[
         joints=np.stack(joints, 1), rotations=hands, hand_pose=poses, betas=betas,
         grasp=np.concatenate([plan.grasp for plan in plans]), present=present,
     )  # fmt: skip
-    return states, scene_meshes(bodies, plans, vertices, normals)
+    return states, scene_meshes(bodies, plans, drawn.things, vertices, normals)

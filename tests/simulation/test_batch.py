@@ -10,6 +10,7 @@ from hand_pose_ros.simulation.batch import BatchSimulator
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.simulation.batch_draw import draw_plan
 from hand_pose_ros.simulation.batch_poses import models
+from hand_pose_ros.simulation.batch_sensors import draw_environments
 from hand_pose_ros.simulation.kernels import sweep_arm
 from hand_pose_ros.skeleton import SIDES
 
@@ -49,6 +50,24 @@ def test_the_plain_backend_renders_the_same_clips(clips):
     compiled = clips['thermal'].select(slice(0, 4))
     assert (plain.image - compiled.image).abs().mean() < 1e-3
     assert torch.equal(plain.visible, compiled.visible)
+
+
+def test_clips_drawn_by_processes_are_the_same(clips):
+    simulator = BatchSimulator(CONFIG, workers=1)
+    try:
+        # On a CPU every clip is rendered alone, so the planner is asked for all of them here.
+        drawn, environment = simulator._planner.draw(NUMBERS[:5], 2, torch.device('cpu'))
+        alone = simulator.clips([3], ('thermal', 'depth'), frames=2)
+    finally:
+        simulator.close()
+    for stream in ('thermal', 'depth'):
+        same(alone[stream], clips[stream].select(slice(6, 8)))
+    assert len(environment) == len(drawn.plans) == len(drawn.things) == 5
+    for number, plan in enumerate(drawn.plans):
+        assert np.array_equal(plan.hand_pose, draw_plan(CONFIG, number, 2).hand_pose)
+    here = draw_environments(CONFIG, NUMBERS[:5])
+    assert torch.equal(environment.heat.core, here.heat.core)
+    assert environment.seeds == here.seeds
 
 
 def test_cameras_in_one_place_see_the_same(simulator):

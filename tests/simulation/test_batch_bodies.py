@@ -6,6 +6,7 @@ import torch
 
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
 from hand_pose_ros.simulation.batch_config import SimulationConfig
+from hand_pose_ros.simulation.batch_planner import draw
 from hand_pose_ros.simulation.batch_poses import models
 from hand_pose_ros.simulation.batch_stage import Stage
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES
@@ -21,7 +22,7 @@ def bodies():
 
 @pytest.fixture(scope='module')
 def stage(bodies):
-    return Stage(CONFIG, bodies, [11, 12, 13], 2)
+    return Stage(CONFIG, bodies, draw(CONFIG, [11, 12, 13], 2))
 
 
 def arms(stage, bodies):
