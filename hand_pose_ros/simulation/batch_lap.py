@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from hand_pose_ros.simulation.batch_environment import LAP, Person
-from hand_pose_ros.simulation.batch_surfaces import COARSE, along, per_frame
+from hand_pose_ros.simulation.batch_surfaces import COARSE, along, finer, per_frame
 from hand_pose_ros.simulation.gbuffer import MATERIAL, GBuffer
 
 _TOP = 3  # the lap is looked for below one third of the image
@@ -25,13 +24,12 @@ def with_lap(gbuffer: GBuffer, person: Person) -> GBuffer:
     height, width = gbuffer.depth.shape[1], gbuffer.depth.shape[2]
     top = height // _TOP // COARSE * COARSE
     fields = _outlines(gbuffer, person, top)
-    in_view = (fields[:, 0] > 0).unflatten(0, (-1, gbuffer.frames)).flatten(1).any(1)
+    in_view = (fields[0] > 0).unflatten(0, (-1, gbuffer.frames)).flatten(1).any(1)
     shows = per_frame(in_view & (person.lap[:, 0] > 0), gbuffer)
     if not shows.any():
         return gbuffer
     size = (height - top, width)
-    fine = functional.interpolate(fields, size, mode='bilinear', align_corners=False)
-    inside, away, forward = fine.unbind(1)
+    inside, away, forward = finer(fields.flatten(0, 1), size).unflatten(0, (3, -1))
     lower = slice(top, None)
     before_edge = forward * gbuffer.depth[:, lower] < per_frame(person.lap[:, 4], gbuffer)
     surface, material = gbuffer.surface[:, lower], gbuffer.material[:, lower]
@@ -41,8 +39,7 @@ def with_lap(gbuffer: GBuffer, person: Person) -> GBuffer:
     gap = free & on_table & ~leg
     depth, facing = gbuffer.depth.clone(), gbuffer.facing.clone()
     material, item = gbuffer.material.clone(), gbuffer.item.clone()
-    depth[:, lower] = torch.where(leg, away, depth[:, lower])
-    depth[:, lower] += _FLOOR * gap
+    depth[:, lower] = torch.where(leg, away, depth[:, lower].add_(gap, alpha=_FLOOR))
     radius = per_frame(person.lap[:, 3], gbuffer)
     roundness = (inside / radius).clamp_(0.02, 1).sqrt_()
     facing[:, lower] = torch.where(leg, roundness, facing[:, lower])
@@ -52,7 +49,7 @@ def with_lap(gbuffer: GBuffer, person: Person) -> GBuffer:
 
 
 def _outlines(gbuffer: GBuffer, person: Person, top: int) -> Tensor:
-    """Return coarse fields (N, 3, h, w) below a row.
+    """Return coarse fields (3, N, h, w) below a row.
 
     They are metres inside the thighs' outline (negative outside), depth of the thighs' plane,
     and metres that a ray goes forward in the scene per metre of depth.
@@ -69,4 +66,4 @@ def _outlines(gbuffer: GBuffer, person: Person, top: int) -> Tensor:
     beyond = (x - knee + radius).clamp(min=0)  # the knees are round
     inside = radius * (1.25 - 0.3 * x) - torch.hypot(across, beyond)
     inside = torch.maximum(inside, 0.16 - (x * x + 0.3 * y * y).sqrt())
-    return torch.stack([inside, away, forward], dim=1)
+    return torch.stack([inside, away, forward])

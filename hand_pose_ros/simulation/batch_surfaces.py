@@ -123,7 +123,8 @@ def put(images: Tensor, places: Tensor, values: Tensor) -> None:
 
 def finer(fields: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge coarse fields (N, h, w) smoothly to (N, H, W)."""
-    return functional.interpolate(fields[:, None], size, mode='bilinear', align_corners=False)[:, 0]
+    # As channels of one image: several times faster on CPUs than as images of one channel.
+    return functional.interpolate(fields[None], size, mode='bilinear', align_corners=False)[0]
 
 
 def scene_places(gbuffer: GBuffer) -> Tensor:
