@@ -7,7 +7,7 @@ by a 64-bit key of inverse depth and face, of which ``scatter_reduce`` keeps the
 import torch
 from torch import Tensor
 
-# Pixels of bounding boxes laid out at once; bounds the memory to about 60 bytes each.
+# Pixels of bounding boxes laid out at once; bounds the memory to about 150 bytes each.
 _BUDGET = 8_000_000
 
 

@@ -16,7 +16,6 @@ from hand_pose_ros.simulation.batch_objects import Things, things
 from hand_pose_ros.simulation.batch_plan import ClipPlan
 from hand_pose_ros.simulation.batch_sensors import draw_environments
 
-
 _SHARE = 4  # clips a process draws at a time
 
 

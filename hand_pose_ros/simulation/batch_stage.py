@@ -77,6 +77,7 @@ class Stage:
         camera = config.native_camera(stream) if native else config.camera(stream)
         key = (_first_twin(config, stream), camera.width, camera.height, native)
         if self._seen is None or self._seen[0] != key:
+            self._seen = None  # before the next one takes memory
             views = self._views(stream, camera, native)
             gbuffer = rasterize(
                 self.meshes, self._planes(views), views, self._frames,

@@ -1,6 +1,7 @@
 """Views: one stream's cameras of a batch, each at its place, with its K, through its lens."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class Views:
         depth = points[..., 2:]
         ideal = points[..., :2] / torch.where(depth > NEAR, depth, torch.nan)
         if not self.rectified:
-            reach = lens_reach(self.camera)
+            reach = _lens(self.camera).reach
             ideal = torch.where(ideal.square().sum(-1, keepdim=True) < reach**2, ideal, torch.nan)
             ideal = _bend(ideal, self.camera)
         K = self.intrinsics[:, None]
@@ -65,7 +66,7 @@ def make_views(
         rectified=plane,
         intrinsics=torch.as_tensor(intrinsics.astype(np.float32), device=device),
         T_scene_cam=T_scene_cam,
-        rays=_plane_rays(camera, intrinsics, device) if plane else _lens_rays(camera, device),
+        rays=_plane_rays(camera, intrinsics, device) if plane else _lens(camera).rays.to(device),
     )
 
 
@@ -90,11 +91,31 @@ def _plane_rays(camera: Camera, intrinsics: Array, device: torch.device) -> Tens
     return rays if len(kinds) == 1 else rays[torch.as_tensor(np.ravel(which), device=device)]
 
 
-def _lens_rays(camera: Camera, device: torch.device) -> Tensor:
-    rows, columns = np.mgrid[: camera.height, : camera.width]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Lens:
+    """What takes long to find out about a lens: rays (1, H, W, 2) of the pixels, and reach."""
+
+    rays: Tensor
+    reach: float
+
+
+def _lens(camera: Camera) -> _Lens:
+    return _lens_of(
+        camera.width, camera.height, camera.distortion_model, camera.intrinsics.tobytes(),
+        camera.distortion.tobytes(),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _lens_of(width: int, height: int, model: str, intrinsics: bytes, distortion: bytes) -> _Lens:
+    camera = Camera(
+        width=width, height=height, intrinsics=np.frombuffer(intrinsics),
+        distortion=np.frombuffer(distortion), distortion_model=model,
+    )  # fmt: skip
+    rows, columns = np.mgrid[:height, :width]
     pixels = np.column_stack([columns.ravel(), rows.ravel()]).astype(np.float64)
-    ideal = camera.undistort(pixels).reshape(1, camera.height, camera.width, 2)
-    return torch.as_tensor(ideal.astype(np.float32), device=device)
+    rays = camera.undistort(pixels).reshape(1, height, width, 2)
+    return _Lens(rays=torch.from_numpy(rays.astype(np.float32)), reach=lens_reach(camera))
 
 
 def _bend(ideal: Tensor, camera: Camera) -> Tensor:
