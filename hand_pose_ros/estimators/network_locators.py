@@ -152,31 +152,60 @@ class LandmarkLocator:
 class Locators:
     """Asks locators in turn until both hands are placed."""
 
-    def __init__(self, locators: Sequence[Locator], stream: str) -> None:
-        """Ask these, the best first, for places in a stream."""
-        self._locators, self._stream = locators, stream
+    def __init__(
+        self, locators: Sequence[Locator], stream: str, hold: float = float('inf')
+    ) -> None:
+        """Prepare.
+
+        Args:
+            locators: the best first.
+            stream: where places are wanted.
+            hold: how long a track may place its hand without anything else seeing it there,
+                seconds. A network that always answers would never notice that the hand is gone.
+        """
+        self._locators, self._stream, self._hold = list(locators), stream, hold
+        self._confirmed: dict[int, int] = {}
 
     def reset(self) -> None:
         """Forget earlier frames."""
+        self._confirmed = {}
         for locator in self._locators:
             locator.reset()
 
     def locate(self, views: dict[str, View], expected: dict[int, Array]) -> list[HandPlace]:
         """Return at most two places that are not the same; two sides differ."""
         view = views[self._stream]
+        stamp = view.stream.stamp
+        tracked = self._believed(expected, stamp)
         places: list[HandPlace] = []
         for locator in self._locators:
             if len(places) == len(SIDES):
                 break
-            for place in locator.locate(views, expected):
+            own = isinstance(locator, TrackLocator)
+            for place in locator.locate(views, tracked):
                 taken = place.side is not None and any(p.side == place.side for p in places)
                 if not taken and not any(_same(place, other, view) for other in places):
                     places.append(place)
+                    if not own and place.side is not None:
+                        self._confirmed[place.side] = stamp
         return places[: len(SIDES)]
+
+    def _believed(self, expected: dict[int, Array], stamp: int) -> dict[int, Array]:
+        """Return the tracks whose hands something else has seen lately."""
+        self._confirmed = {side: self._confirmed.get(side, stamp) for side in expected}
+        return {
+            side: joints
+            for side, joints in expected.items()
+            if (stamp - self._confirmed[side]) * 1e-9 <= self._hold
+        }
 
 
 def make_locators(
-    config: NetworkConfig, stream: str, modalities: dict[str, Modality], names: Sequence[str]
+    config: NetworkConfig,
+    stream: str,
+    modalities: dict[str, Modality],
+    names: Sequence[str],
+    hold: float = float('inf'),
 ) -> Locators:
     """Return the locators an estimator uses.
 
@@ -185,6 +214,7 @@ def make_locators(
         stream: where the hands are wanted.
         modalities: modality of each stream by name.
         names: default locators; of these, those whose models or streams are missing are left out.
+        hold: see ``Locators``.
 
     Raises:
         HandPoseError: a locator that was asked for does not exist or cannot be used.
@@ -198,7 +228,7 @@ def make_locators(
         except ModelError:
             if config.locators:
                 raise
-    return Locators(made, stream)
+    return Locators(made, stream, hold)
 
 
 def pixels_of(place: HandPlace, view: View) -> Array | None:

@@ -9,11 +9,12 @@ from hand_pose_ros.errors import HandPoseError, ModelError
 from hand_pose_ros.estimators import trained_models
 from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.networks.checkpoint import LoadedNetwork, load_checkpoint
-from hand_pose_ros.networks.onnx_network import OnnxNetwork
+from hand_pose_ros.networks.onnx_network import onnx_network
 
 RUNTIMES = ('auto', 'torch', 'onnx')
 # Networks that onnxruntime runs faster than PyTorch on a CPU (benchmarks/fusion.py --runtimes).
-_FASTER_WITH_ONNX: tuple[str, ...] = ()
+# TherFormer is not one: in PyTorch its attention skips all tokens that look nowhere.
+FASTER_WITH_ONNX = ('wildhands', 'densereg')
 
 
 def device_of(name: str) -> torch.device:
@@ -56,7 +57,7 @@ def load_model(network: str, config: ModelConfig, modality: str = '') -> LoadedN
     path = trained_models.find(network, config.model, modality)
     loaded = load_checkpoint(path, device, expected=network)
     if in_onnx:
-        fast: Any = OnnxNetwork(loaded)
+        fast: Any = onnx_network(loaded)
         return LoadedNetwork(network=fast, name=loaded.name, config=loaded.config, card=loaded.card)
     return loaded
 
@@ -70,5 +71,5 @@ def _uses_onnx(network: str, runtime: str, device: torch.device) -> bool:
         )
     if runtime == 'auto':
         installed = importlib.util.find_spec('onnxruntime') and importlib.util.find_spec('onnx')
-        return network in _FASTER_WITH_ONNX and device.type == 'cpu' and bool(installed)
+        return network in FASTER_WITH_ONNX and device.type == 'cpu' and bool(installed)
     return runtime == 'onnx'

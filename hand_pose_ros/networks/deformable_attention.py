@@ -174,4 +174,5 @@ def _hat(fraction: Tensor, cells: Tensor, count: int) -> Tensor:
 
 def _sparse_allowed(tokens: Tensor, mask: Tensor | None) -> bool:
     """Return whether the amount of work may depend on the mask: on GPUs it would mean waiting."""
-    return mask is not None and tokens.device.type == 'cpu' and not torch.compiler.is_compiling()
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return mask is not None and tokens.device.type == 'cpu' and not recorded

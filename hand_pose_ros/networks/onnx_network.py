@@ -1,7 +1,6 @@
 """ONNX network: a network's graphs run by onnxruntime, called like the PyTorch network."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from torch import Tensor
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.dense_votes import DenseFields
-from hand_pose_ros.networks.onnx_export import EXTRA, export_part, parts
+from hand_pose_ros.networks.onnx_export import EXTRA, WILDHANDS_OUTPUTS, export_part, parts
+from hand_pose_ros.networks.wildhands import WildHandsOutput
 
 
 class OnnxNetwork:
-    """One network on the CPU.
+    """What the ONNX networks have in common: their graphs.
 
     Attributes:
         config: of the network.
@@ -33,8 +33,8 @@ class OnnxNetwork:
             ModelError: onnxruntime or the exporter is not installed, or a graph cannot be loaded.
         """
         self.config = loaded.config
+        self._network: Any = loaded.network
         self._graphs = {}
-        self._name = loaded.name
         for part in parts(loaded):
             stem = f'{loaded.model_hash[:16]}_{part.name or loaded.name}_{torch.__version__}'
             path = (folder or cache_folder()) / f'{stem}.onnx'
@@ -42,9 +42,63 @@ class OnnxNetwork:
                 export_part(part, path)
             self._graphs[part.name] = Graph(path)
 
-    def __call__(self, *inputs: Tensor) -> Any:
-        """Run a network of one graph."""
-        return _RESULTS[self._name](self._graphs[''](*inputs))
+    def eval(self) -> 'OnnxNetwork':
+        """Return the network, which is always in evaluation mode."""
+        return self
+
+
+class OnnxTherFormer(OnnxNetwork):
+    """TherFormer as ``TherFormerStream`` calls it."""
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the vector (1, features) and mask logits (1, 1, h, w) of an image."""
+        vector, mask_logits = self._graphs['encode'](images)
+        return vector, mask_logits
+
+    def decode(
+        self, features: Tensor, intrinsics: Tensor, *, image_size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return joints, pixels and depth of the frames of one clip (1, T, features)."""
+        joints, pixels, depth = self._graphs['decode'](features, intrinsics)
+        return joints, pixels, depth
+
+
+class OnnxWildHands(OnnxNetwork):
+    """WildHands; the mesh is made by the hand model in PyTorch."""
+
+    def __call__(
+        self, image: Tensor, crops: Tensor, intrinsics: Tensor, boxes: Tensor, *,
+        mesh: bool = False,
+    ) -> WildHandsOutput:  # fmt: skip
+        """Estimate both hands in one frame."""
+        values = self._graphs[''](image, crops, intrinsics, boxes)
+        found = dict(zip(WILDHANDS_OUTPUTS, values, strict=True))
+        vertices = None
+        if mesh:
+            posed = self._network.hand_model(
+                found['rotations'], found['betas'], found['translation'], mesh=True
+            )
+            vertices = posed.vertices
+        return WildHandsOutput(**found, vertices=vertices, grasp_logits=None)
+
+
+class OnnxDenseReg(OnnxNetwork):
+    """DenseReg's last stack."""
+
+    def __call__(self, crop: Tensor) -> list[DenseFields]:
+        """Return the fields of crops (N, 1, 128, 128)."""
+        heat_2d, heat_3d, direction = self._graphs[''](crop)
+        return [DenseFields(heat_2d=heat_2d, heat_3d=heat_3d, direction=direction)]
+
+
+def onnx_network(loaded: LoadedNetwork, folder: Path | None = None) -> OnnxNetwork:
+    """Return a loaded network for onnxruntime, called like the PyTorch one.
+
+    Raises:
+        ModelError: see ``OnnxNetwork``.
+    """
+    kinds = {'therformer': OnnxTherFormer, 'wildhands': OnnxWildHands, 'densereg': OnnxDenseReg}
+    return kinds[loaded.name](loaded, folder)
 
 
 class Graph:
@@ -77,7 +131,7 @@ class Graph:
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """Run the graph on tensors in the order of its inputs."""
         values = {
-            name: np.ascontiguousarray(tensor.numpy())
+            name: np.ascontiguousarray(tensor.detach().numpy())
             for name, tensor in zip(self._inputs, inputs, strict=True)
         }
         return [torch.from_numpy(value) for value in self._session.run(None, values)]
@@ -87,11 +141,3 @@ def cache_folder() -> Path:
     """Return where exported graphs are kept."""
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(base) / 'hand_pose_ros' / 'onnx'
-
-
-def _densereg(outputs: list[Tensor]) -> list[DenseFields]:
-    heat_2d, heat_3d, direction = outputs
-    return [DenseFields(heat_2d=heat_2d, heat_3d=heat_3d, direction=direction)]
-
-
-_RESULTS: dict[str, Callable[[list[Tensor]], Any]] = {'densereg': _densereg}
