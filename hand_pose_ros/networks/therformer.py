@@ -368,9 +368,7 @@ def _check_size(size: tuple[int, int]) -> None:
 
 
 def _check_intrinsics(intrinsics: Tensor, size: tuple[int, int]) -> None:
-    fx, fy, cx, cy = (
-        float(intrinsics[0, row, column]) for row, column in ((0, 0), (1, 1), (0, 2), (1, 2))
-    )
+    (fx, _, cx), (_, fy, cy), _ = intrinsics[0].tolist()
     if not (fx > 0 and fy > 0 and 0 < cx < size[1] and 0 < cy < size[0]):
         raise ModelError(
             f'K (fx {fx:.1f}, fy {fy:.1f}, cx {cx:.1f}, cy {cy:.1f}) does not match an image of '
