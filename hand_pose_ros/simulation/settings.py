@@ -61,7 +61,7 @@ _PRESETS = (
     ),
     Preset(
         name='gloves',
-        description='the office with gloves: other colours, half the warmth, a little thicker',
+        description='the office with gloves: other colours, part of the warmth',
         gloves=1.0,
     ),
     Preset(
