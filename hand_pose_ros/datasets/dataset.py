@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 from hand_pose_ros.datasets.sample import HandSample
 from hand_pose_ros.datasets.windows import Window, make_windows
@@ -51,3 +53,18 @@ class Clips(Sequence[list[HandSample]]):
             replace(read[frame], padding=padding)
             for frame, padding in zip(window.frames, window.padding, strict=True)
         ]
+
+
+def runs(frames: Sequence[tuple[Any, int]], *, step: int = 1) -> list[range]:
+    """Cut sorted (recording, number) pairs where the recording changes or numbers are missing.
+
+    Args:
+        frames: of all recordings, in order.
+        step: largest difference between numbers of neighbours.
+    """
+    starts = [
+        place
+        for place, (recording, number) in enumerate(frames)
+        if place == 0 or frames[place - 1][0] != recording or number - frames[place - 1][1] > step
+    ]
+    return [range(*pair) for pair in pairwise([*starts, len(frames)])]
