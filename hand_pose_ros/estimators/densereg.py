@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hand_pose_ros.errors import HandPoseError
+from hand_pose_ros.errors import HandPoseError, RigError
 from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_estimator import NetworkEstimator
 from hand_pose_ros.estimators.network_hands import (
@@ -197,7 +197,8 @@ def depth_stream(config: ModelConfig, modalities: dict[str, Modality]) -> str:
     """Return the depth stream an option names, or the first one.
 
     Raises:
-        HandPoseError: there is none, or the named stream is no depth stream.
+        RigError: there is none.
+        HandPoseError: the named stream is no depth stream.
     """
     streams = [name for name, modality in modalities.items() if modality == 'depth']
     if config.stream and config.stream not in streams:
@@ -206,5 +207,5 @@ def depth_stream(config: ModelConfig, modalities: dict[str, Modality]) -> str:
             f'{", ".join(streams) or "none"}'
         )
     if not streams:
-        raise HandPoseError('densereg needs a depth stream and the rig has none: add a camera')
+        raise RigError('densereg needs a depth stream and the rig has none: add a camera')
     return config.stream or streams[0]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hand_pose_ros.errors import HandPoseError, ModelError
+from hand_pose_ros.errors import HandPoseError, ModelError, RigError
 from hand_pose_ros.estimators.flat_tracking import FlatTracker
 from hand_pose_ros.estimators.fusion_config import STAGES, FusionConfig
 from hand_pose_ros.estimators.fusion_stages import Finder, FusionStages, Refiner
@@ -18,6 +18,7 @@ from hand_pose_ros.estimators.landmarks import landmark_search
 from hand_pose_ros.estimators.landmarks_config import with_options
 from hand_pose_ros.estimators.metric_lift import MetricLift
 from hand_pose_ros.estimators.network_config import ModelConfig
+from hand_pose_ros.estimators.network_runtime import device_of
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
 from hand_pose_ros.estimators.rig_views import View, modalities_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -69,6 +70,7 @@ class FusionEstimator(HandFollower):
         for stage in options.stages:
             if stage not in STAGES:
                 raise HandPoseError(f'stage {stage!r} does not exist: use {", ".join(STAGES)}')
+        device_of(options.device)
         modalities = modalities_of(rig)
         self.missing: dict[str, str] = {}
         hashes = []
@@ -78,7 +80,7 @@ class FusionEstimator(HandFollower):
                 continue
             try:
                 made = _make(stage, _stage_config(options, stage), modalities, loaded or {})
-            except HandPoseError as error:
+            except (ModelError, RigError) as error:
                 own = getattr(options, stage)
                 if own.model or own.stream:
                     raise

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hand_pose_ros.errors import HandPoseError
+from hand_pose_ros.errors import HandPoseError, RigError
 from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_estimator import NetworkEstimator
 from hand_pose_ros.estimators.network_hands import (
@@ -209,7 +209,8 @@ def colour_stream(config: ModelConfig, modalities: dict[str, Modality]) -> str:
     """Return the stream an option names, or the first colour stream.
 
     Raises:
-        HandPoseError: there is none, or the named stream does not exist or is depth.
+        RigError: there is none.
+        HandPoseError: the named stream does not exist or is depth.
     """
     flat = [name for name, modality in modalities.items() if modality != 'depth']
     if config.stream and config.stream not in flat:
@@ -219,7 +220,7 @@ def colour_stream(config: ModelConfig, modalities: dict[str, Modality]) -> str:
         )
     colour = [name for name in flat if modalities[name] == 'rgb']
     if not config.stream and not colour:
-        raise HandPoseError(
+        raise RigError(
             'wildhands needs an RGB stream and the rig has none: add a camera, or name another '
             'stream'
         )
