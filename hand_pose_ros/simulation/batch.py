@@ -69,7 +69,7 @@ class BatchSimulator:
             Per stream a batch of N = clips * frames images, clip after clip.
 
         Raises:
-            DataError: a stream does not exist or is not calibrated.
+            DataError: a stream does not exist or is not calibrated, or there is nothing to render.
         """
         parts = [self._clips(part, streams, frames) for part in self._parts(numbers)]
         return {stream: joined([part[stream] for part in parts]) for stream in streams}
@@ -150,7 +150,9 @@ class BatchSimulator:
 
     def _parts(self, numbers: Sequence[int]) -> list[Sequence[int]]:
         """Cut a batch: on CPUs clip by clip, where memory is used again and caches help."""
-        return [[number] for number in numbers] if self.device.type == 'cpu' else [numbers]
+        if self.device.type != 'cpu' or not len(numbers):
+            return [numbers]
+        return [[number] for number in numbers]
 
     def _memory(self) -> dict[str, Any] | None:
         """Return what this thread's G-buffers are kept in from call to call; on CPUs only."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hand_pose_ros.errors import DataError
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.simulation.batch_draw import draw_plan
 from hand_pose_ros.simulation.batch_environment import Environment
@@ -38,6 +39,7 @@ class Drawn:
 
 def draw(config: SimulationConfig, numbers: Sequence[int], frames: int) -> Drawn:
     """Draw clips."""
+    _check(numbers, frames)
     plans = [draw_plan(config, number, frames) for number in numbers]
     made = [things(plan.solids) for plan in plans]
     return Drawn(numbers=numbers, frames=frames, plans=plans, things=made)
@@ -56,6 +58,7 @@ class Planner:
         self, numbers: Sequence[int], frames: int, device: torch.device
     ) -> tuple[Drawn, Environment]:
         """Draw clips and what they look like, the same whatever the number of processes."""
+        _check(numbers, frames)
         if not self._workers:
             environment = draw_environments(self._config, numbers, device)
             return draw(self._config, numbers, frames), environment
@@ -80,6 +83,13 @@ class Planner:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+
+def _check(numbers: Sequence[int], frames: int) -> None:
+    if not len(numbers) or min(numbers) < 0:
+        raise DataError(f'clips are asked for by numbers from 0 on, got {list(numbers)}')
+    if frames < 1:
+        raise DataError(f'a clip has 1 frame or more, got {frames}')
 
 
 _own: dict[str, SimulationConfig] = {}  # of a worker process

@@ -227,3 +227,9 @@ def test_an_unknown_stream_is_refused(simulator):
         simulator.clips([0], ('sonar',))
     with pytest.raises(DataError, match='sonar'):
         simulator.rig_frames(0, 1, streams=('sonar',))
+
+
+@pytest.mark.parametrize(('numbers', 'frames'), [([], 2), ([-1], 2), ([0], 0)])
+def test_nothing_to_render_is_refused(simulator, numbers, frames):
+    with pytest.raises(DataError, match='got'):
+        simulator.clips(numbers, frames=frames)
