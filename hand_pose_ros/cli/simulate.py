@@ -5,7 +5,10 @@ from pathlib import Path
 
 from hand_pose_ros.cli.common import CommandError, Verbs, add_json_option, write_json
 
+# Written out, so that the command starts without loading the simulation.
 _SETTINGS = ('office', 'darkness', 'sun_glare', 'gloves', 'kitchen', 'mixed')
+_SPLITS = ('train', 'val', 'test')
+_LAYOUTS = ('training', 'released')
 _EXAMPLE = 'example: hand-pose simulate /tmp/hands --clips 20 --setting mixed'
 
 
@@ -27,7 +30,7 @@ def add_parser(verbs: Verbs) -> None:
     )  # fmt: skip
     parser.add_argument('--seed', type=int, default=0, help='another seed, other clips')
     parser.add_argument(
-        '--split', default='train', choices=('train', 'val', 'test'),
+        '--split', default='train', choices=_SPLITS,
         help='the splits share no hands and no motions (default: train)',
     )  # fmt: skip
     parser.add_argument(
@@ -35,7 +38,7 @@ def add_parser(verbs: Verbs) -> None:
         help='number of the first clip, to make a data set in parts (default: 0)',
     )  # fmt: skip
     parser.add_argument(
-        '--layout', default='training', choices=('training', 'released'),
+        '--layout', default='training', choices=_LAYOUTS,
         help='training: half size, masks and split list; released: full size (default: training)',
     )  # fmt: skip
     parser.add_argument(

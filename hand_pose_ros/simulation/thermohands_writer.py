@@ -7,46 +7,39 @@ they are rendered from it.
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hand_pose_ros.datasets.thermohands_layout import (
+    CALIBRATION,
+    FOLDERS,
+    LABELS,
+    RELEASED_ROOTS,
+    SIZES,
+    SUBJECTS,
+    FrameLabels,
+    Layout,
+    Recording,
+    gt_info,
+    subject_folder,
+    write_split_list,
+)
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.rig.thermohands import EGO_SIZES, calibration_from_rig, write_calibration
 from hand_pose_ros.simulation.batch import BatchSimulator
-from hand_pose_ros.simulation.batch_config import SimulationConfig, Split
+from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.simulation.batch_sensors import draw_environments, render
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
-Layout = Literal['training', 'released']
-LAYOUTS: tuple[Layout, ...] = ('training', 'released')
-
-# Subjects of each split in the published data set.
-_SUBJECTS: dict[Split, tuple[int, ...]] = {
-    'train': (3, 4, 11, 19, 22, 23, 24, 27, 28, 29, 31, 33, 34, 35, 36, 37),
-    'val': (1, 18, 21, 25),
-    'test': (2, 6, 13, 16, 20, 26, 30, 32),
-}
-_SUFFIXES = {'darkness': '_dark', 'sun_glare': '_strong', 'gloves': '_glove', 'kitchen': '_kit'}
-_SIZES: dict[Layout, dict[str, tuple[int, int]]] = {
-    'training': {'thermal': (320, 256), 'nir': (320, 240)},
-    'released': {'thermal': EGO_SIZES['thermal'], 'nir': EGO_SIZES['nir']},
-}
-_FOLDERS: dict[Layout, dict[str, str]] = {
-    'training': {
-        'thermal': 'thermal320_256', 'jet': 'jet_320_256', 'thermal_mask': 'mask320_256',
-        'rgb': 'rgb320_240', 'nir': 'ir320_240', 'depth': 'depth320_240',
-        'nir_mask': 'rgbmask320_240',
-    },
-    'released': {'thermal': 'thermal', 'rgb': 'rgb', 'nir': 'ir', 'depth': 'depth'},
-}  # fmt: skip
 _FIRST_STAMP = 1_700_000_000_000  # milliseconds; frames of the released layout carry stamps
 _MILLIMETRES = 1000
+_LABELLED = ('joints', 'global_orient', 'hand_pose', 'betas', 'translation')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +89,7 @@ class ThermoHandsWriter:
         rig = _full_size(config.rig)
         self._calibration = calibration_from_rig(rig)
         self.config = replace(
-            config, rig=_registered(rig), image_size=_SIZES[layout], vary_intrinsics=False,
+            config, rig=_registered(rig), image_size=_image_sizes(layout), vary_intrinsics=False,
             rate_range=(rate, rate), absent=0.0,
         )  # fmt: skip
         self._simulator = BatchSimulator(self.config, device)
@@ -123,31 +116,34 @@ class ThermoHandsWriter:
             [cv2.applyColorMap(image, cv2.COLORMAP_JET) for image in images['thermal']]
         )
         for frame in range(frames):
-            for kind, folder in _FOLDERS[self.layout].items():
+            for kind, folder in FOLDERS[self.layout].items():
                 self._write_image(f'{clip.folder}/{folder}/{self._name(frame)}.png',
                                   images[kind][frame])  # fmt: skip
-            document = gt_info({name: value[frame] for name, value in labels.items()})
-            self._write(f'{clip.folder}/gt_info/{self._name(frame)}.json', json.dumps(document))
+            document = json.dumps(gt_info(_labels(labels, frame)))
+            self._write(f'{clip.folder}/{LABELS}/{self._name(frame)}.json', document)
         self._written.append(clip)
         return clip
 
     def finish(self) -> None:
         """Write the calibration and the split lists."""
-        (self.root / 'calibration').mkdir(exist_ok=True)
-        write_calibration(self._calibration, self.root / 'calibration' / 'ego_calib.json')
+        path = self.root / CALIBRATION
+        path.parent.mkdir(exist_ok=True)
+        write_calibration(self._calibration, path)
         if self.layout == 'training':
-            for split in _SUBJECTS:
-                rows = ['id path action first last']
-                clips = self._written if split == self._split else []
-                for place, clip in enumerate(clips, start=1):
-                    rows.append(f'{place} {clip.folder} 0 0 {clip.frames - 1}')
-                self._write(f'action_labels/action_{split}.txt', '\n'.join(rows) + '\n')
+            (self.root / 'action_labels').mkdir(exist_ok=True)
+            for split in SUBJECTS:
+                rows = [
+                    Recording(number=number, folder=clip.folder, first=0, last=clip.frames - 1)
+                    for number, clip in enumerate(self._written, start=1)
+                    if split == self._split
+                ]
+                write_split_list(self.root / 'action_labels' / f'action_{split}.txt', rows)
 
     def _folder(self, number: int, setting: str) -> str:
-        subjects = _SUBJECTS[self._split]
-        subject = f'subject_{subjects[number % len(subjects)]:02d}{_SUFFIXES.get(setting, "")}'
+        subjects = SUBJECTS[self._split]
+        subject = subject_folder(subjects[number % len(subjects)], setting)
         folder = f'{subject}/simulated_{number:06d}'
-        return f'egocentric/{folder}' if self.layout == 'released' else folder
+        return f'{RELEASED_ROOTS[1]}/{folder}' if self.layout == 'released' else folder
 
     def _name(self, frame: int) -> str:
         if self.layout == 'training':
@@ -171,30 +167,14 @@ class ThermoHandsWriter:
             ) from error
 
 
-def gt_info(labels: dict[str, Tensor]) -> dict[str, Any]:
-    """Return the label document of one frame.
-
-    Args:
-        labels: of both hands (left, right) in the NIR camera's frame, see
-            ``batch_labels.hand_labels``. A hand that is not in view has null for its numbers.
-    """
-    document: dict[str, Any] = {}
-    for index, side in enumerate('LR'):
-        pose = [labels['global_orient'][index], labels['hand_pose'][index].flatten()]
-        coefficients = np.concatenate([part.double().cpu().numpy() for part in pose])
-        document[f'kps3D_{side}'] = _numbers(labels['joints'][index])
-        document[f'poseCoeff_{side}'] = _numbers(coefficients[None])
-        document[f'beta_{side}'] = _numbers(labels['betas'][index][None])
-        document[f'trans_{side}'] = _numbers(labels['translation'][index][None])
-    return document
-
-
-def _numbers(values: Tensor | NDArray[Any]) -> Any:
-    """Return nested lists of numbers as JSON has them: what is unknown is null."""
-    array = np.asarray(values.cpu() if isinstance(values, Tensor) else values, np.float64)
-    known = array.astype(object)
-    known[~np.isfinite(array)] = None
-    return known.tolist()
+def _labels(labels: dict[str, Tensor], frame: int) -> FrameLabels:
+    """Return the labels of one frame, see ``batch_labels.hand_labels``; NaN = not in view."""
+    values = {name: labels[name][frame].double().cpu().numpy() for name in _LABELLED}
+    pose = [values['global_orient'], values['hand_pose'].reshape(2, -1)]
+    return FrameLabels(
+        joints=values['joints'], pose=np.concatenate(pose, axis=1), betas=values['betas'],
+        translation=values['translation'],
+    )  # fmt: skip
 
 
 def _take(root: Path) -> None:
@@ -227,6 +207,12 @@ def _full_size(rig: RigDescription) -> RigDescription:
         camera = _fitted(description.camera, size)
         cameras[name] = replace(description, camera=camera, size=size)
     return replace(rig, cameras=cameras)
+
+
+def _image_sizes(layout: Layout) -> dict[str, tuple[int, int]]:
+    """Return (width, height) by stream; what is registered to NIR has its size."""
+    sizes = SIZES if layout == 'training' else EGO_SIZES
+    return {'thermal': sizes['thermal'], **dict.fromkeys(('nir', 'depth', 'rgb'), sizes['nir'])}
 
 
 def _fitted(camera: Camera, size: tuple[int, int]) -> Camera:

@@ -15,7 +15,7 @@ from hand_pose_ros.rig.description import find_rig
 from hand_pose_ros.rig.thermohands import read_calibration, rig_from_calibration
 from hand_pose_ros.simulation.batch import BatchSimulator
 from hand_pose_ros.simulation.batch_config import SimulationConfig
-from hand_pose_ros.simulation.thermohands_writer import ThermoHandsWriter, gt_info
+from hand_pose_ros.simulation.thermohands_writer import ThermoHandsWriter
 
 FRAMES = 2
 SIZES = {
@@ -90,14 +90,16 @@ def test_the_wrist_is_the_rest_wrist_plus_the_translation(written):
         np.testing.assert_allclose(wrist, rest + translation, atol=2e-6)
 
 
-def test_a_hand_out_of_view_is_null_and_reads_as_nan():
-    nan = {
-        'joints': torch.full((2, 21, 3), torch.nan), 'global_orient': torch.zeros(2, 3),
-        'hand_pose': torch.zeros(2, 15, 3), 'betas': torch.zeros(2, 10),
-        'translation': torch.zeros(2, 3),
-    }  # fmt: skip
-    text = json.dumps(gt_info(nan), allow_nan=False)
-    assert np.isnan(np.array(json.loads(text)['kps3D_L'], float)).all()
+def test_a_hand_out_of_view_is_null(tmp_path):
+    config = SimulationConfig(setting='office', rectified=False, split='val')
+    writer = ThermoHandsWriter(tmp_path / 'a', config)
+    numbers = range(40)
+    labels = BatchSimulator(writer.config).clips(numbers, ('nir',), 1)['nir'].joints
+    gone = [n for n in numbers if labels[n].isnan().any()]
+    assert gone
+    clip = writer.write_clip(gone[0], 1)
+    text = (tmp_path / 'a' / clip.folder / 'gt_info' / '000000.json').read_text()
+    assert 'NaN' not in text and 'null' in text
 
 
 def test_points_of_the_nir_camera_land_on_the_thermal_mask(written):
