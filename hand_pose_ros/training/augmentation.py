@@ -64,8 +64,14 @@ def shift_clips(batch: ViewBatch, shifts: Tensor) -> ViewBatch:
     height, width = batch.image.shape[-2:]
     size = torch.tensor([width, height], device=pixels.device)
     inside = ((pixels >= -0.5) & (pixels < size - 0.5)).all(dim=-1)
+    boxes = None if batch.boxes is None else batch.boxes + offset.repeat(1, 2)[:, None]
     return dataclasses.replace(
-        batch, **moved, intrinsics=intrinsics, pixels=pixels, visible=batch.visible & inside
+        batch,
+        **moved,
+        intrinsics=intrinsics,
+        pixels=pixels,
+        visible=batch.visible & inside,
+        boxes=boxes,
     )
 
 

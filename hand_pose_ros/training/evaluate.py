@@ -8,6 +8,7 @@ import torch
 from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.networks.checkpoint import load_checkpoint
 from hand_pose_ros.training.config import DataConfig, SourceConfig, TrainingConfig
+from hand_pose_ros.training.data import batches_of
 from hand_pose_ros.training.mapping import plain, typed
 from hand_pose_ros.training.sources import Rendered, make_source
 from hand_pose_ros.training.tasks.registry import make_task
@@ -61,11 +62,7 @@ def evaluate_checkpoint(
     )  # fmt: skip
     if source.count == 0:
         raise TrainingError(f'clips is {clips}: give at least 1')
-    size = config.data.validation_batch
-    batches = (
-        source.read(range(start, min(start + size, source.count))).to(torch.device(device))
-        for start in range(0, source.count, size)
-    )
+    batches = batches_of(source, config.data.validation_batch, torch.device(device))
     return validate(make_task(config), loaded.network, batches)
 
 

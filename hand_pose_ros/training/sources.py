@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from hand_pose_ros.datasets.batch import ViewBatch
@@ -106,29 +105,6 @@ def make_source(
     if config.clips:
         return CachedClips(config, data, device, render=render, report=report)
     return SimulatedClips(config, data, device)
-
-
-def numbers_of_step(count: int, *, seed: int, step: int, batch: int) -> list[int]:
-    """Return which clips a step uses: a pure function, so that a resumed run goes on with them.
-
-    A finite source is walked through in a new random order each time; an endless one in order.
-    """
-    positions = range(step * batch, (step + 1) * batch)
-    if count == 0:
-        return list(positions)
-    orders = {
-        epoch: np.random.default_rng([seed, epoch]).permutation(count)
-        for epoch in {position // count for position in positions}
-    }
-    return [int(orders[position // count][position % count]) for position in positions]
-
-
-def drawn_source(weights: Sequence[float], *, seed: int, step: int) -> int:
-    """Return which source a step draws from."""
-    if len(weights) == 1:
-        return 0
-    shares = np.asarray(weights, np.float64) / np.sum(weights)
-    return int(np.random.default_rng([seed, 7, step]).choice(len(shares), p=shares))
 
 
 def _simulator(config: SourceConfig, device: torch.device) -> Any:

@@ -1,35 +1,11 @@
-"""Which clips a step uses, and clips rendered into the cache."""
+"""Clips rendered into the cache, and on the fly."""
 
-import numpy as np
 import pytest
 import torch
 
 import hand_pose_ros.training.sources as sources
 from hand_pose_ros.training.config import DataConfig, SourceConfig
 from tests.training import fakes
-
-
-def test_every_clip_comes_once_per_round():
-    seen = [
-        clip
-        for step in range(15)
-        for clip in sources.numbers_of_step(10, seed=3, step=step, batch=4)
-    ]
-    for start in range(0, 60, 10):
-        assert sorted(seen[start : start + 10]) == list(range(10))
-    assert seen[:10] != seen[10:20]
-
-
-def test_endless_sources_never_repeat():
-    seen = [c for s in range(5) for c in sources.numbers_of_step(0, seed=3, step=s, batch=4)]
-    assert seen == list(range(20))
-
-
-def test_sources_are_drawn_by_weight():
-    draws = [sources.drawn_source([3.0, 1.0], seed=0, step=step) for step in range(2000)]
-    assert np.mean(draws) == pytest.approx(0.25, abs=0.03)
-    again = [sources.drawn_source([3.0, 1.0], seed=0, step=step) for step in range(2000)]
-    assert draws == again
 
 
 class FakeSimulator:

@@ -18,7 +18,12 @@ from hand_pose_ros.networks.hand_crops import (
     jitter_gains,
 )
 from hand_pose_ros.networks.registry import create_network
-from hand_pose_ros.networks.view_turns import draw_turns, turn_views
+from hand_pose_ros.networks.view_turns import (
+    draw_turns,
+    turn_matrices,
+    turn_pixels,
+    turn_views,
+)
 from hand_pose_ros.networks.wildhands import WildHandsConfig
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.losses.wildhands import (
@@ -130,6 +135,9 @@ class WildHandsTask:
         own = self._options
         height, width = batch.image.shape[-2:]
         boxes = hand_boxes(batch.pixels, height, width, own.box_scale)
+        if batch.boxes is not None:
+            # Data sets without joints come with a detector's or an annotator's boxes.
+            boxes = torch.where(torch.isfinite(boxes), boxes, _squares(batch.boxes, own.box_scale))
         if generator is not None:
             boxes = jitter_boxes(boxes, generator, own.box_shift, own.box_resize)
         return hand_views(batch.image, batch.intrinsics, boxes, self.network_config.patch)
@@ -147,12 +155,28 @@ def _turned(batch: ViewBatch, angles: Tensor) -> ViewBatch:
         pixels=part.pixels, visible=part.visible, global_orient=part.global_orient,
         translation=part.translation, hand_mask=part.hand_mask, surface=part.surface,
     )  # fmt: skip
+    if part.boxes is not None:
+        turned['boxes'] = _turned_boxes(part.boxes, part.intrinsics, turn_matrices(angles[rows]))
     changes = {
         name: getattr(batch, name).index_copy(0, rows, values)
         for name, values in turned.items()
         if values is not None
     }
     return dataclasses.replace(batch, **changes)
+
+
+def _turned_boxes(boxes: Tensor, intrinsics: Tensor, turn: Tensor) -> Tensor:
+    """Return boxes (N, 2, 4) of the same size about the turned centres."""
+    centre = (boxes[..., :2] + boxes[..., 2:]) / 2
+    step = turn_pixels(centre, intrinsics, turn) - centre
+    return boxes + torch.cat([step, step], dim=-1)
+
+
+def _squares(boxes: Tensor, scale: float) -> Tensor:
+    """Return squares (..., 4) about boxes, ``scale`` times their longer sides."""
+    centre = (boxes[..., :2] + boxes[..., 2:]) / 2
+    half = (boxes[..., 2:] - boxes[..., :2]).amax(dim=-1, keepdim=True) * (scale / 2)
+    return torch.cat([centre - half, centre + half], dim=-1)
 
 
 def _gained(clip: Tensor, draw: Generator, width: float) -> Tensor:
