@@ -50,7 +50,7 @@ def add_parser(verbs: Verbs) -> None:
         '(default: simulated_head_rig)',
     )  # fmt: skip
     parser.add_argument(
-        '--device', default='cpu', help='where to render: cpu or cuda (default: cpu)'
+        '--device', default='cpu', choices=('cpu', 'cuda'), help='where to render (default: cpu)'
     )
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -59,11 +59,15 @@ def add_parser(verbs: Verbs) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the data set."""
     _check(arguments)
+    import torch
+
     from hand_pose_ros.cli.common import notices, progress
     from hand_pose_ros.rig.description import find_rig
     from hand_pose_ros.simulation.batch_config import SimulationConfig
     from hand_pose_ros.simulation.thermohands_writer import ThermoHandsWriter
 
+    if arguments.device == 'cuda' and not torch.cuda.is_available():
+        raise CommandError('--device cuda: torch finds no GPU here, use --device cpu.')
     config = SimulationConfig(
         rig=find_rig(arguments.rig), seed=arguments.seed, setting=arguments.setting,
         split=arguments.split, rectified=False,

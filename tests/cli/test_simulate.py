@@ -94,6 +94,13 @@ def test_numbers_nothing_can_be_rendered_from(option, tmp_path, capsys):
     assert not (tmp_path / 'a').exists()
 
 
+def test_a_gpu_that_is_not_there(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    assert command.main(['simulate', str(tmp_path / 'a'), '--device', 'cuda']) == 1
+    assert '--device cpu' in capsys.readouterr().err
+    assert not (tmp_path / 'a').exists()
+
+
 def test_an_unknown_setting_is_wrong_usage(tmp_path):
     assert command.main(['simulate', str(tmp_path / 'a'), '--setting', 'beach']) == 2
 
