@@ -344,7 +344,8 @@ def hands_present(
     """Return which hands are there, (N, 2) bool.
 
     The network always answers with two hands. A hand that is not in the image is not on the mask;
-    if its answer lies on the other hand instead, the less certain of the two is absent.
+    if its answer lies on the other hand instead, the less certain of the two is absent. Where no
+    cell is certain, there is no hand.
 
     Args:
         output: of the network.
@@ -356,7 +357,8 @@ def hands_present(
     left, right = output.joints.unflatten(1, (2, HAND_JOINTS)).unbind(1)
     together = (left - right).norm(dim=-1).mean(dim=1) < apart
     better = torch.stack([sure[:, 0] >= sure[:, 1], sure[:, 0] < sure[:, 1]], dim=1)
-    return (sure >= confidence) & (better | ~together[:, None])
+    looking = (output.anchor_rate > 0)[:, None]
+    return (sure >= confidence) & (better | ~together[:, None]) & looking
 
 
 def _check_size(size: tuple[int, int]) -> None:

@@ -169,8 +169,9 @@ def test_a_hand_off_the_mask_or_on_top_of_the_other_is_absent():
     pixels[2, 0, 0] = 200.0  # where the left one is less certain
     present = hands_present(painted(pixels), (256, 320))
     assert present.tolist() == [[True, True], [True, False], [False, True]]
-    silent = dataclasses.replace(painted(pixels), mask_logits=torch.full((3, 1, 32, 40), -9.0))
-    assert not hands_present(silent, (256, 320)).any()
+    for logit in (-9.0, 2.0):  # no hand anywhere, and nowhere certain enough of one
+        silent = dataclasses.replace(painted(pixels), mask_logits=torch.full((3, 1, 32, 40), logit))
+        assert not hands_present(silent, (256, 320)).any()
 
 
 class _Encode(nn.Module):
