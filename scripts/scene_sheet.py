@@ -1,6 +1,6 @@
 """A picture of simulated clips as geometry: materials, joints, what hides what.
 
-    python benchmarks/scene_sheet.py sheet.jpg [--first 0] [--columns 5] [--rows 3] [--seed 0]
+    python scripts/scene_sheet.py sheet.jpg [--first 0] [--columns 5] [--rows 3] [--seed 0]
 
 Colours are made up, one per material; joints are green where they can be seen and black where not,
 left bones blue, right ones orange.
