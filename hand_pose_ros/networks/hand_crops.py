@@ -196,9 +196,11 @@ def sample_boxes(images: Tensor, rows: Tensor, boxes: Tensor, size: int) -> Tens
         (chosen,) = (levels == level).nonzero(as_tuple=True)
         if len(chosen):
             grid = _grid(boxes[chosen], size, 2**level, images.shape[-2:])
-            result[chosen] = functional.grid_sample(
-                images[rows[chosen]], grid, mode='bilinear', align_corners=False
+            # Selecting whole images copies them block by block, much faster than indexing does.
+            patches = functional.grid_sample(
+                images.index_select(0, rows[chosen]), grid, mode='bilinear', align_corners=False
             )
+            result.index_copy_(0, chosen, patches)
     return result.expand(-1, 3, -1, -1) if channels == 1 else result
 
 

@@ -52,7 +52,7 @@ def soft_silhouette(
     with torch.no_grad():
         face, pixel = _pairs(corners, ahead, faces.shape[1], size, radius)
     clear = corners.new_zeros(len(vertices) * size * size)  # log of prod (1 - A)
-    for some in range(0, len(face), chunk):
+    for some in range(0, max(len(face), 1), chunk):
         part = face[some : some + chunk], pixel[some : some + chunk]
         if corners.requires_grad and len(face) > chunk:
             # Recomputed in the backward pass, so that memory does not grow with the chunks.
