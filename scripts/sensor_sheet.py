@@ -1,7 +1,7 @@
 """Draws what the batched sensors see: one clip in the five settings, or many clips of one sensor.
 
-    python benchmarks/sensor_sheet.py docs/images/simulated_sensors.jpg
-    python benchmarks/sensor_sheet.py sheet.png --sensor thermal --setting mixed --count 24 \
+    python scripts/sensor_sheet.py docs/images/simulated_sensors.jpg
+    python scripts/sensor_sheet.py sheet.png --sensor thermal --setting mixed --count 24 \
         [--beside FOLDER]
 
 With ``--beside`` the images of a folder come first, so that real ones can be compared.
