@@ -21,11 +21,14 @@ class SourceConfig:
         weight: how often it is drawn from, relative to the other sources.
         setting: simulated: lighting and clothing preset.
         clips: simulated: how many clips there are; they are rendered once into the cache.
-            0 renders new ones for ever, a step ahead of the training.
+            0 renders new ones for ever, a step ahead of the training. Data set: at most so many,
+            0 for all.
         first: simulated: number of the first clip.
         seed: simulated: with the clip's number it determines the clip.
         rectified: simulated: pinhole images; false keeps the lens.
         root: data set: the folder it lies in.
+        mano: data set: folder of ``mano_left.npz`` and ``mano_right.npz``, for labels that are
+            relative to MANO's mean pose.
         options: further options of the simulator or of the data set's reader.
     """
 
@@ -38,6 +41,7 @@ class SourceConfig:
     seed: int = 0
     rectified: bool = True
     root: Path | None = None
+    mano: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,6 +82,8 @@ class DataConfig:
         validation_batch: clips per forward pass of a validation.
         stream: the sensor the network reads.
         frames: frames per clip.
+        image_size: width and height to which recorded images are brought; that of the simulator
+            when None.
         workers: threads that prepare batches ahead; 0 prepares them in the training thread.
         ahead: how many batches they may be ahead.
         cache: folder of rendered clips.
@@ -89,6 +95,7 @@ class DataConfig:
     batch: int = 16
     validation_batch: int = 8
     frames: int = 1
+    image_size: tuple[int, int] | None = None
     workers: int = 1
     ahead: int = 2
     cache: Path = Path('~/.cache/hand_pose_ros/clips')

@@ -99,9 +99,9 @@ def make_source(
 ) -> Source:  # fmt: skip
     """Return the source of a configuration; arguments as in ``CachedClips``."""
     if config.data != 'simulated':
-        from hand_pose_ros.training.recorded import RecordedClips
+        from hand_pose_ros.training.recorded import recorded_source
 
-        return RecordedClips(config, data, device)
+        return recorded_source(config, data, device)
     if config.clips:
         return CachedClips(config, data, device, render=render, report=report)
     return SimulatedClips(config, data, device)

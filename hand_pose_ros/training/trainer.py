@@ -22,7 +22,7 @@ from hand_pose_ros.training.distributed import World
 from hand_pose_ros.training.ema import MovingAverage
 from hand_pose_ros.training.initialise import initialise
 from hand_pose_ros.training.journal import Journal
-from hand_pose_ros.training.mapping import plain
+from hand_pose_ros.training.mapping import plain, typed
 from hand_pose_ros.training.optimiser import clip_gradients, make_optimiser
 from hand_pose_ros.training.schedule import rate_factor
 from hand_pose_ros.training.seeds import generator, seed_step
@@ -285,7 +285,10 @@ class Trainer:
         path = self._folder / STATE
         state = read_state(path)
         own = _identity(self._config)
-        different = sorted(key for key in own if state['config'].get(key) != own[key])
+        # Options that came with a newer version take their defaults.
+        stated = {**state['config'], 'steps': self._config.steps}
+        stored = _identity(typed(TrainingConfig, stated, str(path)))
+        different = sorted(key for key in own if stored[key] != own[key])
         if different:
             raise TrainingError(
                 f'{path} was written with another {different[0]}: resume with the configuration '

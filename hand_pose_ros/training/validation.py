@@ -11,7 +11,7 @@ from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.training.tasks.base import Arrays, Task
 
 # What the truth of an evaluation consists of, as far as a batch has it.
-_TRUTH = ('joints', 'pixels', 'intrinsics', 'not_padding')
+_TRUTH = ('joints', 'pixels', 'visible', 'intrinsics', 'not_padding')
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -89,7 +89,7 @@ class DenseRegTask:
             return no_loss(network), {}
         with torch.no_grad():
             crop = self._crops(batch, frames, sides, generator)
-            targets = dense_targets(crop, batch.joints[frames, sides])
+            targets = dense_targets(crop, self._joints(batch, frames, sides))
         terms = densereg_loss(
             network(crop.image), targets, head=self.network_config.head,
             reduction=self._options.reduction,
@@ -105,7 +105,9 @@ class DenseRegTask:
         for rows, side in zip(frames.split(_CHUNK), sides.split(_CHUNK), strict=True):
             crop = self._crops(batch, rows, side, None)
             hands = aggregate(network(crop.image)[-1], crop, self.aggregation)
-            joints[rows, side], spread[rows, side] = hands.joints, hands.spread
+            known = self.network_config.joints
+            joints[rows, side, :known] = hands.joints.to(joints.dtype)
+            spread[rows, side, :known] = hands.spread.to(spread.dtype)
         return {'joints': joints, 'spread': spread}
 
     def measure(self, predicted: Arrays, truth: Arrays) -> dict[str, float]:
@@ -119,24 +121,31 @@ class DenseRegTask:
                 for side in range(2)
             ]
         )
-        known = np.isfinite(truth['joints']).all(axis=(-2, -1)).T.ravel()
-        found = np.isfinite(errors).all(axis=1)
-        worst = errors[found].max(axis=1, initial=0.0)
-        count = max(int(known.sum()), 1)
+        known = np.concatenate(
+            [np.isfinite(truth['joints'][:, side]).all(axis=-1) for side in range(2)]
+        )
+        count = max(int(known.any(axis=1).sum()), 1)
+        found = known.any(axis=1) & (np.isfinite(errors) | ~known).all(axis=1)
+        errors = np.where(known, errors, 0.0)[found]
+        worst = errors.max(axis=1, initial=0.0)
         return {
-            'mean joint error': float(errors[found].mean()) * _MILLIMETRES
+            'mean joint error': float(errors.sum() / known[found].sum()) * _MILLIMETRES
             if found.any()
             else float('nan'),
             'worst joint < 20 mm': 100.0 * float((worst < 0.02).sum()) / count,
             'worst joint < 40 mm': 100.0 * float((worst < 0.04).sum()) / count,
         }
 
+    def _joints(self, batch: ViewBatch, frames: Tensor, sides: Tensor) -> Tensor:
+        """Return the joints (M, J, 3) of hands that the network has."""
+        return batch.joints[frames, sides, : self.network_config.joints]
+
     def _crops(
         self, batch: ViewBatch, frames: Tensor, sides: Tensor, generator: Generator | None
     ) -> DenseCrop:
         """Cut the crops of hands; with a generator, jittered and augmented."""
         depth, intrinsics = batch.image[frames, :1], batch.intrinsics[frames]
-        joints = batch.joints[frames, sides]
+        joints = self._joints(batch, frames, sides)
         turn = stretch = None
         if generator is not None:
             turn, stretch = draw_augmentation(len(frames), generator, self._options.turn)
@@ -145,6 +154,10 @@ class DenseRegTask:
         if self._options.crop == 'box':
             pixels = batch.pixels[frames, sides]
             boxes = joint_boxes(pixels, self._options.padding)
+            if generator is None and batch.boxes is not None:
+                # The boxes of a benchmark's protocol, where it has them (NYU).
+                given = batch.boxes[frames, sides]
+                boxes = torch.where(torch.isfinite(given), given, boxes)
             if generator is not None:
                 boxes = jitter_boxes(boxes.cpu(), generator).to(boxes.device)
             return crop_boxes(
