@@ -136,7 +136,7 @@ def evaluate_files(predictions: Path, ground_truth: Path, name: str) -> Protocol
 
 def evaluate_points(
     predicted: Array, truth: Array, *, protocol: str, title: str, conditions: dict[str, str],
-    joint_names: tuple[str, ...] | None = None,
+    joint_names: tuple[str, ...] | None = None, visible: NDArray[np.bool_] | None = None,
 ) -> ProtocolResult:  # fmt: skip
     """Measure joints (N, J, 3) in metres the way of these data sets.
 
@@ -150,10 +150,12 @@ def evaluate_points(
         title: for people.
         conditions: what else to state.
         joint_names: J names; numbers if None.
+        visible: (N, J), to measure the joints the camera sees by themselves as well.
     """
     labelled = np.asarray(np.isfinite(truth).all(axis=-1))
     kept = np.asarray(labelled.any(axis=1))
     errors, labelled = joint_errors(predicted, truth)[kept], labelled[kept]
+    seen = {} if visible is None else {'visible_error_mm': _mean_mm(errors[visible[kept]])}
     found = np.isfinite(errors)
     counted = np.where(found, errors, np.where(labelled, _FAR, np.nan))
     ways = {
@@ -163,14 +165,14 @@ def evaluate_points(
     }
     names = joint_names or tuple(f'joint {number}' for number in range(truth.shape[1]))
     near, far = _percent(ways['worst joint'], np.array([0.02, 0.04]))
-    mean = float(_means(errors.reshape(1, -1), axis=1)[0]) * 1e3
+    headline = {'mean_error_mm': _mean_mm(errors), **seen}
     return ProtocolResult(
         protocol=protocol,
         title=title,
         conditions={**conditions, 'thresholds': 'error <= D, D in whole millimetres'},
-        headline={'mean_error_mm': mean, 'worst_joint_20_mm': near, 'worst_joint_40_mm': far},
+        headline={**headline, 'worst_joint_20_mm': near, 'worst_joint_40_mm': far},
         tables=(
-            _error_table(errors, mean, int(labelled.sum())),
+            _error_table(errors, headline, int(labelled.sum())),
             _success_table('Worst joint of a frame within D', WORST_JOINT, ways, ('worst joint',)),
             _success_table(
                 'Mean of a frame, and single joints, within D', FRAME_MEAN, ways,
@@ -185,12 +187,16 @@ def evaluate_points(
     )  # fmt: skip
 
 
-def _error_table(errors: Array, mean: float, labelled: int) -> Table:
+def _error_table(errors: Array, means: dict[str, float], labelled: int) -> Table:
     found = errors[np.isfinite(errors)]
     median = float(np.median(found)) * 1e3 if found.size else float('nan')
     share = 100.0 * found.size / max(labelled, 1)
+    names = {'mean_error_mm': 'mean joint error', 'visible_error_mm': 'of visible joints'}
     rows = (
-        Row(name='mean joint error', unit='mm', values=(mean,), digits=3),
+        *(
+            Row(name=names[key], unit='mm', values=(value,), digits=3)
+            for key, value in means.items()
+        ),
         Row(name='median joint error', unit='mm', values=(median,)),
         Row(name='frames', unit='', values=(float(len(errors)),), digits=0),
         Row(name='joints found', unit='%', values=(share,)),
@@ -214,6 +220,11 @@ def _success_table(
 def _percent(errors: Array, thresholds: Array) -> tuple[float, ...]:
     """Share of errors (M,) within thresholds (T,), both metres."""
     return tuple((100.0 * pck(errors[:, None], thresholds)[0]).tolist())
+
+
+def _mean_mm(errors: Array) -> float:
+    """Mean of all errors that are there, in mm."""
+    return float(_means(errors.reshape(1, -1), axis=1)[0]) * 1e3
 
 
 def _means(errors: Array, axis: int) -> Array:

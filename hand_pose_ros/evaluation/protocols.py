@@ -74,7 +74,7 @@ def evaluate_network(
     Args:
         network: registered name; decides the measures.
         predicted: arrays by name: ``joints`` (N, 2, 21, 3) metres.
-        truth: the same.
+        truth: the same, and ``visible`` (N, 2, 21) if known.
         data: name of the data set and its split; published results are shown beside those on the
             same data only.
         conditions: what else to state.
@@ -90,8 +90,10 @@ def evaluate_network(
             conditions=conditions,
         )  # fmt: skip
     else:
+        visible = truth.get('visible')
         result = evaluate_points(
             joints.reshape(-1, *joints.shape[2:]), labels.reshape(-1, *labels.shape[2:]),
+            visible=None if visible is None else visible.reshape(-1, visible.shape[2]) > 0.5,
             protocol=protocol, title=title, joint_names=JOINT_NAMES,
             conditions={**conditions, 'crops': 'around the true hands (a good box is given)'},
         )  # fmt: skip

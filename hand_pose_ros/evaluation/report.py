@@ -38,6 +38,7 @@ svg { width: 100%; height: auto; padding: .6rem; max-width: 1060px; }
 _COLOURS = ('#1666c5', '#d9660a', '#2f9155', '#8a4fbf')
 _HEADLINES = {
     'mean_error_mm': ('mean joint error', 'mm', 3),
+    'visible_error_mm': ('mean error of visible joints', 'mm', 3),
     'worst_joint_20_mm': ('frames with worst joint within 20 mm', '%', 2),
     'worst_joint_40_mm': ('frames with worst joint within 40 mm', '%', 2),
     'mepe_mm': ('MEPE', 'mm', 2),

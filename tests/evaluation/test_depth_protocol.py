@@ -136,6 +136,18 @@ def test_what_was_not_found_misses_and_what_is_not_labelled_does_not_count():
     assert nothing.headline['worst_joint_40_mm'] == 0
 
 
+def test_visible_joints_are_also_measured_by_themselves():
+    truth, visible = points(4), np.zeros((4, 14), bool)
+    guess = truth + np.array([0.01, 0, 0])
+    visible[:, :7] = True
+    guess[:, 7:, 1] += 0.5
+    truth[0] = np.nan
+    result = evaluate_points(guess, truth, protocol='nyu', title='', conditions={}, visible=visible)
+    assert result.headline['visible_error_mm'] == pytest.approx(10)
+    assert result.headline['mean_error_mm'] > 100
+    assert rates(result, 'of visible joints')['value'] == pytest.approx(10)
+
+
 def test_text_and_gzip_read_alike(tmp_path):
     uvd = frames()
     plain, packed = write(tmp_path / 'a.txt', uvd), write(tmp_path / 'a.txt.gz', uvd)
