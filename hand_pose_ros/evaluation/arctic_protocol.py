@@ -129,15 +129,7 @@ def evaluate_arctic(
         DataError: what the protocol needs is not there.
     """
     protocol = ARCTIC_PROTOCOLS[name]
-    if protocol.first_labelled_root:
-        labelled = _labelled(truth)
-        valid, root = labelled.sum(axis=-1) >= 2, labelled.argmax(axis=-1)
-        rule = 'hands with at least 2 labelled joints; root: the first labelled one'
-    else:
-        valid = valid_hands(truth, image_size)
-        root = np.full(valid.shape, WRIST)
-        where = 'in the image' if truth.pixels is not None and image_size else 'labelled'
-        rule = f'hands with the wrist and at least 3 joints {where}'
+    valid, root, rule = _counted(protocol, truth, image_size)
     rows: list[Row] = []
     headline: dict[str, float] = {}
     joints: dict[str, float] = {}
@@ -150,41 +142,27 @@ def evaluate_arctic(
         rows, headline = _rows_3d(predicted.joints, truth.joints, valid, aligned)
         joints = dict(zip(JOINT_NAMES, (1e3 * _mean(aligned, axis=(0, 1))).tolist(), strict=True))
         curves = tuple(
-            _curve(f'{side}, root-aligned', aligned[:, n]) for n, side in enumerate(SIDES)
+            _curve(f'{side}, root-aligned', aligned[:, number]) for number, side in enumerate(SIDES)
         )
     if predicted.pixels is not None and truth.pixels is not None and image_size is not None:
         errors = pixel_errors(predicted.pixels, truth.pixels, valid, image_size)
-        sides = [float(_mean(errors[:, side], axis=None)) for side in range(2)]
-        both = float(_mean(errors, axis=None))
-        rows.append(
-            Row(name='2D, 224 px frame, all valid joints', unit='px', values=(*sides, both))
-        )
-        headline['pixels_224'] = both
+        rows.append(_row('2D, 224 px frame, all valid joints', 'px', errors, _mean(errors, None)))
+        headline['pixels_224'] = rows[-1].values[-1]
     elif not protocol.joints_3d:
         raise DataError(
             f'{protocol.title} is measured in pixels: give pixels in both files and --image-size'
         )
-    arrays = truth.joints if truth.joints is not None else truth.pixels
-    guess = predicted.joints if protocol.joints_3d else predicted.pixels
-    found = valid & np.isfinite(guess).all(axis=-1).any(axis=-1) if guess is not None else valid
-    counts = [int(flags[:, side].sum()) for flags in (found, valid) for side in range(2)]
-    rows.append(
-        Row(
-            name='valid hands found', unit='%',
-            values=tuple(
-                100.0 * a / b if b else float('nan')
-                for a, b in ((counts[0], counts[2]), (counts[1], counts[3]),
-                             (sum(counts[:2]), sum(counts[2:])))
-            ),
-        )
-    )  # fmt: skip
+    found = _present(predicted.joints if protocol.joints_3d else predicted.pixels, valid)
+    shares = np.where(valid, 100.0 * found, np.nan)
+    rows.append(_row('valid hands found', '%', shares, _mean(shares, None)))
+    left, right = valid.sum(axis=0)
     return ProtocolResult(
         protocol=name,
         title=title or protocol.title,
         conditions={
             **(conditions or {}),
-            'images': str(0 if arrays is None else len(arrays)),
-            'valid hands': f'left {counts[2]}, right {counts[3]}; {rule}',
+            'images': str(len(valid)),
+            'valid hands': f'left {left}, right {right}; {rule}',
             'means': 'joints of a hand, valid hands of an image, then images',
         },
         headline=headline,
@@ -193,6 +171,20 @@ def evaluate_arctic(
         joints=joints,
         joints_space='root-aligned',
     )
+
+
+def _counted(
+    protocol: ArcticProtocol, truth: HandArrays, image_size: tuple[int, int] | None
+) -> tuple[Flags, NDArray[np.int_], str]:
+    """Return the hands (N, 2) that count, their roots (N, 2) and the rule in words."""
+    if protocol.first_labelled_root:
+        labelled = _labelled(truth)
+        rule = 'hands with at least 2 labelled joints; root: the first labelled one'
+        return np.asarray(labelled.sum(axis=-1) >= 2), labelled.argmax(axis=-1), rule
+    valid = valid_hands(truth, image_size)
+    where = 'in the image' if truth.pixels is not None and image_size else 'labelled'
+    rule = f'hands with the wrist and at least 3 joints {where}'
+    return valid, np.full(valid.shape, WRIST), rule
 
 
 def _rows_3d(
@@ -205,15 +197,27 @@ def _rows_3d(
     )
     for key, label, hands in measures:
         hands = 1e3 * np.where(valid, hands, np.nan)
-        sides = [float(_mean(hands[:, side], axis=None)) for side in range(2)]
-        both = float(_mean(_mean(hands, axis=1), axis=None))
-        rows.append(Row(name=label, unit='mm', values=(*sides, both)))
-        headline[key] = both
-    relative = 1e3 * float(_mean(mrrpe(predicted, truth, valid), axis=None))
+        rows.append(_row(label, 'mm', hands, _mean(_mean(hands, axis=1), None)))
+        headline[key] = rows[-1].values[-1]
+    relative = 1e3 * float(_mean(mrrpe(predicted, truth, valid), None))
     values = (float('nan'), float('nan'), relative)
     rows.insert(1, Row(name='MRRPE, left to right wrist', unit='mm', values=values))
     headline['mrrpe_mm'] = relative
     return rows, headline
+
+
+def _row(name: str, unit: str, values: Array, both: Array) -> Row:
+    """Means of each side of values (N, 2, ...) and of both together."""
+    sides = [float(_mean(values[:, side], None)) for side in range(2)]
+    return Row(name=name, unit=unit, values=(*sides, float(both)))
+
+
+def _present(predicted: Array | None, valid: Flags) -> Flags:
+    """Return which hands (N, 2) have a predicted joint."""
+    if predicted is None:
+        return np.zeros_like(valid)
+    complete = np.asarray(np.isfinite(predicted).all(axis=-1))
+    return np.asarray(complete.any(axis=-1))
 
 
 def _curve(name: str, errors: Array) -> Curve:

@@ -18,6 +18,7 @@ _GRIDS = (
     ('wrist-aligned', metrics.ROOT_ALIGNED),
 )
 _PCK = (0.010, 0.020, 0.030, 0.040, 0.050)
+_COLUMNS = (*SIDES, 'mean of both')
 
 
 def grid_name(grid: metrics.ThresholdGrid) -> str:
@@ -50,34 +51,9 @@ def evaluate_thermohands(
         )
         for side in range(2)
     ]
-    rows = [
-        _row('MEPE, 21 joints, camera space', 'mm', [_mean_mm(errors) for errors in camera]),
-        _row('MEPE-RA, 20 joints, wrist-aligned', 'mm', [_mean_mm(errors) for errors in aligned]),
-    ]
-    for space, grid in _GRIDS:
-        errors = aligned if space == 'wrist-aligned' else camera
-        values = [metrics.auc(side, grid) for side in errors]
-        rows.append(_row(f'AUC, {space}, {grid_name(grid)}', '', values, digits=3))
-    labelled = _present(truth)
-    found = labelled & _present(predicted)
-    counts = [(int(found[:, side].sum()), int(labelled[:, side].sum())) for side in range(2)]
-    rows.append(
-        _row('labelled hands found', '%', [100.0 * a / b if b else np.nan for a, b in counts])
-    )
-    columns = (*SIDES, 'mean of both')
-    tables = [Table(title='Two hands', columns=columns, rows=tuple(rows))]
-    for name, errors in (('camera space', camera), ('wrist-aligned', aligned)):
-        shares = [_share(side, np.array(_PCK)) for side in errors]
-        tables.append(
-            Table(
-                title=f'PCK, {name}: joints within t',
-                columns=columns,
-                rows=tuple(
-                    _row(f't = {t * 1e3:g} mm', '%', [share[number] for share in shares])
-                    for number, t in enumerate(_PCK)
-                ),
-            )
-        )
+    counts = _counts(predicted, truth)
+    rows = _rows(camera, aligned, counts)
+    spaces = {'camera space': camera, 'wrist-aligned': aligned}
     headline = dict(
         zip(
             ('mepe_mm', 'mepe_ra_mm', 'auc_camera_0_90', 'auc_camera_0_80', 'auc_aligned_0_50'),
@@ -98,7 +74,10 @@ def evaluate_thermohands(
             'missing': 'a hand without label or prediction is left out of the errors',
         },
         headline=headline,
-        tables=tuple(tables),
+        tables=(
+            Table(title='Two hands', columns=_COLUMNS, rows=tuple(rows)),
+            *(_pck_table(name, errors) for name, errors in spaces.items()),
+        ),
         curves=tuple(
             _curve(f'{side}, {name}', errors[number], grid)
             for name, errors, grid in (
@@ -109,6 +88,36 @@ def evaluate_thermohands(
         ),
         joints=_per_joint(np.concatenate(camera)),
     )
+
+
+def _rows(camera: list[Array], aligned: list[Array], counts: list[tuple[int, int]]) -> list[Row]:
+    """Errors, areas and hands found; ``camera`` and ``aligned`` are errors (N, J) by side."""
+    rows = [
+        _row('MEPE, 21 joints, camera space', 'mm', [_mean_mm(errors) for errors in camera]),
+        _row('MEPE-RA, 20 joints, wrist-aligned', 'mm', [_mean_mm(errors) for errors in aligned]),
+    ]
+    for space, grid in _GRIDS:
+        sides = aligned if space == 'wrist-aligned' else camera
+        values = [metrics.auc(errors, grid) for errors in sides]
+        rows.append(_row(f'AUC, {space}, {grid_name(grid)}', '', values, digits=3))
+    shares = [100.0 * found / labelled if labelled else np.nan for found, labelled in counts]
+    return [*rows, _row('labelled hands found', '%', shares)]
+
+
+def _counts(predicted: Array, truth: Array) -> list[tuple[int, int]]:
+    """By side, how many labelled hands were found and how many there are."""
+    labelled = _present(truth)
+    found = labelled & _present(predicted)
+    return [(int(found[:, side].sum()), int(labelled[:, side].sum())) for side in range(2)]
+
+
+def _pck_table(space: str, sides: list[Array]) -> Table:
+    shares = [_share(errors, np.array(_PCK)) for errors in sides]
+    rows = [
+        _row(f't = {t * 1e3:g} mm', '%', [share[number] for share in shares])
+        for number, t in enumerate(_PCK)
+    ]
+    return Table(title=f'PCK, {space}: joints within t', columns=_COLUMNS, rows=tuple(rows))
 
 
 def _row(name: str, unit: str, sides: list[float], digits: int = 2) -> Row:
