@@ -13,7 +13,9 @@ from hand_pose_ros.errors import DataError, RigError
 from hand_pose_ros.geometry.camera import Camera
 
 Result = TypeVar('Result')
-PRINCIPAL_POINT_MARGIN = 0.5  # of the image size, beyond the image
+# How far the principal point may be off the image's centre, in image sizes. The K of an image twice
+# as large puts it at a distance of 0.5.
+FARTHEST_PRINCIPAL_POINT = 0.45
 
 
 def require(path: Path, origin: str) -> Path:
@@ -119,8 +121,8 @@ def check_camera(camera: Camera, name: str) -> None:
     """
     width, height = camera.width, camera.height
     centre = camera.intrinsics[:2, 2] / (width, height)
-    wide = np.abs(centre - 0.5) > 0.5 + PRINCIPAL_POINT_MARGIN
-    if wide.any() or (np.diag(camera.intrinsics)[:2] <= 0).any():
+    far = np.abs(centre - 0.5) > FARTHEST_PRINCIPAL_POINT
+    if far.any() or (np.diag(camera.intrinsics)[:2] <= 0).any():
         values = [round(float(value), 2) for value in camera.intrinsics[[0, 1, 0, 1], [0, 1, 2, 2]]]
         raise DataError(
             f'{name}: fx, fy, cx, cy = {values} do not belong to an image of {width} x {height} '

@@ -8,6 +8,7 @@ half-pixel rule.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -215,9 +216,7 @@ class _ImageBase:
                 f'{path} needs the package lmdb: install requirements/training.txt'
             ) from None
         try:
-            self._base = lmdb.open(
-                str(path), readonly=True, lock=False, readahead=False, meminit=False, max_dbs=1000
-            )
+            self._base = _opened(str(path.resolve()))
         except lmdb.Error as error:
             raise DataError(f'{path} cannot be opened ({error}): make it again') from error
         self._parts: dict[str, Any] = {}
@@ -240,6 +239,13 @@ class _ImageBase:
                 'again'
             )
         return np.frombuffer(content, np.uint8).reshape(size[1], size[0], 3).copy()
+
+
+@cache  # a process may open an LMDB only once
+def _opened(path: str) -> Any:
+    import lmdb
+
+    return lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False, max_dbs=1000)
 
 
 def _layout(root: Path) -> Layout:
