@@ -23,6 +23,8 @@ _EXAMPLE = (
     'example: hand-pose evaluate --protocol nyu --predictions mine.txt.gz '
     '--ground-truth nyu_test_groundtruth_label.txt.gz --output report/'
 )
+# Of tables in files and pipes, where no terminal says how wide it is.
+_WIDTH = 120
 _FILES = ('protocol', 'predictions', 'ground_truth')
 
 
@@ -102,13 +104,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def show(result: ProtocolResult) -> None:
     """Print the headline, the tables and what others have published."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDTH
     console.print(result.title, style='bold')
     for name, value in result.headline.items():
         label, text = headline_text(name, value)
-        console.print(f'{label}: {text}', markup=False)
+        console.print(f'{label}: {text}')
     for name, condition in result.conditions.items():
-        console.print(f'{name}: {condition}', style='dim', markup=False)
+        console.print(f'{name}: {condition}', style='dim')
     for table in result.tables:
         grid = Grid(title=table.title, title_justify='left', box=None)
         grid.add_column('')
