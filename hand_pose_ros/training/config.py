@@ -178,7 +178,8 @@ class TrainingConfig:
         validate_every, checkpoint_every, log_every: steps.
         freeze_norm: keep the batch statistics of the backbones as they were initialised, for
             fine-tuning.
-        deterministic: same numbers every time, also on a GPU.
+        deterministic: choose deterministic GPU kernels; torch warns of operators without one
+            (a CPU gives the same numbers every time in any case).
         channels_last: memory format of convolutions, faster on CPUs and on tensor cores.
         threads: CPU threads of this process, 0 for torch's choice.
         initialise_from: weights to start from: a checkpoint of this package, or a torchvision

@@ -1,6 +1,7 @@
 """The trainer: steps, validation, checkpoints; a run that was killed goes on bit for bit."""
 
 import math
+import os
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -319,7 +320,9 @@ class Trainer:
 def _set_up_torch(config: TrainingConfig) -> None:
     if config.threads:
         torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(config.deterministic)
+    if config.deterministic:
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.set_float32_matmul_precision('highest' if config.deterministic else 'high')
 

@@ -1,6 +1,6 @@
 """Runs the fake task in a process of its own, which a test may kill or start several times.
 
-Usage: fake_run.py FOLDER STEPS [--resume] [--die-at STEP] [--state-free] [--whole-batches]
+Usage: fake_run.py FOLDER STEPS [--resume] [--die-at STEP] [--state-free]
 """
 
 import os
@@ -18,10 +18,13 @@ def main(folder, steps, *options):
     data.make_source = lambda *_, **__: fakes.FakeClips()
     die_at = int(options[options.index('--die-at') + 1]) if '--die-at' in options else -1
     task = fakes.FakeTask(state_free='--state-free' in options)
-    # The average of batch statistics of parts is not the statistic of the whole.
     with joined('cpu') as world:
         trainer = Trainer(
-            fakes.make_config(), task, Path(folder), world=world, resume='--resume' in options
+            fakes.make_config(validate_every=4),
+            task,
+            Path(folder),
+            world=world,
+            resume='--resume' in options,
         )
 
         def killed():

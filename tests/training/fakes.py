@@ -141,7 +141,7 @@ def make_config(**changes):
         train=(source,), validation=source, stream='thermal', batch=4, frames=2, workers=1
     )
     values = {
-        'task': 'therformer', 'data': data, 'steps': 8, 'ema': 0.9, 'validate_every': 4,
+        'task': 'therformer', 'data': data, 'steps': 8, 'ema': 0.9, 'validate_every': 8,
         'checkpoint_every': 2, 'log_every': 1, 'threads': 1, 'tensorboard': False,
     }  # fmt: skip
     return TrainingConfig(**{**values, **changes})

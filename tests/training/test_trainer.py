@@ -57,10 +57,10 @@ def timeless(entries):
     return [{key: value for key, value in entry.items() if key != 'seconds'} for entry in entries]
 
 
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, fake_clips):
     straight, broken = tmp_path / 'straight', tmp_path / 'broken'
-    whole, first = start(straight, 8), start(broken, 8, '--die-at', 5)
-    finish(whole)
+    first = start(broken, 8, '--die-at', 5)
+    Trainer(fakes.make_config(validate_every=4), fakes.FakeTask(), straight).run()
     finish(first, expected=-9)
     assert read_state(broken / STATE)['step'] == 4
     finish(start(broken, 8, '--resume'))
@@ -79,7 +79,8 @@ def test_two_processes_equal_one(tmp_path, fake_clips):
         start(together, 8, '--state-free', RANK=str(rank), LOCAL_RANK=str(rank), **shared)
         for rank in range(2)
     ]
-    Trainer(fakes.make_config(), fakes.FakeTask(state_free=True), alone).run()
+    config = fakes.make_config(validate_every=4)
+    Trainer(config, fakes.FakeTask(state_free=True), alone).run()
     for process in processes:
         finish(process)
     one, other = read_state(alone / STATE), read_state(together / STATE)
