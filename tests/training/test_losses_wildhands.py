@@ -132,7 +132,7 @@ def test_the_total_is_the_weighted_sum_taken_once():
         + terms['relative_camera'] + 5 * terms['joints_3d'] + 5 * terms['joints_2d']
         + 10 * terms['mask'] + 0.1 * terms['grasp']
     )  # fmt: skip
-    assert float(terms['total']) == pytest.approx(float(expected), rel=1e-5)
+    assert float(terms['total'].detach()) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_terms_are_mean_squares_in_their_units():
