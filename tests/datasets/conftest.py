@@ -59,7 +59,7 @@ def write_object_npy(path, content):
 def some_labels(seed):
     """Labels of two hands about half a metre before the NIR camera."""
     draw = np.random.default_rng(seed)
-    joints = draw.uniform(-0.1, 0.1, (2, 21, 3)) + [0.0, 0.05, 0.5]
+    joints = draw.uniform((-0.1, -0.05, 0.4), (0.1, 0.15, 0.6), (2, 21, 3))
     rest = draw.uniform(-0.02, 0.02, (2, 3))
     return FrameLabels(
         joints=joints, pose=draw.uniform(-1, 1, (2, 48)), betas=draw.normal(size=(2, 10)),

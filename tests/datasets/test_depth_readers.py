@@ -18,7 +18,7 @@ from .conftest import write_msra_frame, write_pickle, write_png
 def nyu(tmp_path):
     """Two frames of three views, train and test."""
     root = tmp_path / 'nyu'
-    joints = np.random.default_rng(0).uniform(-100, 100, (3, 2, 36, 3)) + [0, 0, 700]
+    joints = np.random.default_rng(0).uniform((-100, -100, 600), (100, 100, 800), (3, 2, 36, 3))
     depth = np.random.default_rng(1).integers(0, 2000, (480, 640)).astype(np.uint16)
     depth[0, :3] = 0, 255, 256
     image = np.zeros((480, 640, 3), np.uint8)  # blue, green, red

@@ -18,9 +18,9 @@ from .conftest import write_json, write_object_npy, write_pickle, write_png
 TO_ASSEMBLY = [joint for base in (1, 5, 9, 13, 17) for joint in range(base + 3, base - 1, -1)] + [0]
 
 
-def hands(seed, *, spread=0.08):
+def hands(seed):
     """Joints (2, 21, 3) of (left, right) in the internal order, metres."""
-    return np.random.default_rng(seed).uniform(-spread, spread, (2, 21, 3)) + [0, 0, 0.5]
+    return np.random.default_rng(seed).uniform((-0.08, -0.08, 0.42), (0.08, 0.08, 0.58), (2, 21, 3))
 
 
 # ARCTIC

@@ -21,7 +21,7 @@ def mixture(pairs, seed=0):
 def test_processes_together_see_what_one_would_see(pairs, step, share, world):
     every = mixture(pairs).draw(step, share * world)
     parts = [mixture(pairs).draw(step, share * world, rank=r, world=world) for r in range(world)]
-    assert sum(parts, []) == every
+    assert [draw for part in parts for draw in part] == every
     assert all(0 <= clip < pairs[source][0] for source, clip in every)
 
 

@@ -108,13 +108,13 @@ def test_nothing_in_a_hostile_file_is_run(tmp_path, kind, place):
 @pytest.mark.parametrize(
     'stream',
     [
-        b'cbuiltins\neval\n(S\'1\'\ntR.',
-        b'c__builtin__\nexec\n(S\'1\'\ntR.',
-        b'cnumpy\nload\n(S\'x\'\ntR.',
-        b'cnumpy.core.multiarray\nfromfile\n(S\'x\'\ntR.',
-        b'ccodecs\nopen\n(S\'x\'\ntR.',
-        b'c_codecs\nencode\n(S\'x\'\nS\'rot13\'\ntR.',
-        b'cnumpy.core.multiarray\n_reconstruct\n}S\'_call\'\nNsb.',  # alters the stand-in
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"c__builtin__\nexec\n(S'1'\ntR.",
+        b"cnumpy\nload\n(S'x'\ntR.",
+        b"cnumpy.core.multiarray\nfromfile\n(S'x'\ntR.",
+        b"ccodecs\nopen\n(S'x'\ntR.",
+        b"c_codecs\nencode\n(S'x'\nS'rot13'\ntR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n}S'_call'\nNsb.",  # alters the stand-in
         b'\x80\x04\x95', b'', b'no pickle',
     ],
 )  # fmt: skip
