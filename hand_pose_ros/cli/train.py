@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise TrainingError(f'--time-limit is {arguments.time_limit}: give minutes above 0')
     folder = arguments.output or Path('output/train') / arguments.config.stem
     with joined(arguments.device or '') as world, _stop_signals() as stopped:
-        with _Bars(quiet=not world.is_first) as bars:
+        with _Bars(quiet=not world.is_first, minutes=arguments.time_limit) as bars:
             trainer = Trainer(
                 config, make_task(config), folder, world=world, resume=arguments.resume,
                 progress=bars,
@@ -108,7 +108,8 @@ def _stop_signals() -> Iterator[list[int]]:
 class _Bars:
     """Progress as bars on a terminal, as lines anywhere else."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, minutes: float | None) -> None:
+        self._limit = minutes
         self._console = notices()
         self._quiet = quiet
         self._bars = Progress(
@@ -145,7 +146,12 @@ class _Bars:
         """A step is done."""
         rate = (step - self._from[0]) / max(time.monotonic() - self._from[1], 1e-6)
         text = f'{step}/{total}  loss {loss:.4g}  {rate:.2f} steps/s  {seconds / 60:.1f} min'
-        self._update('training', step, total, text)
+        if self._limit is None:
+            self._update('training', step, total, text)
+        else:
+            # Where time ends the run, the bar shows time.
+            passed = min((time.monotonic() - self._from[1]) / 60.0, self._limit)
+            self._update('training', passed, self._limit, text)
 
     def validated(self, step: int, metrics: Mapping[str, float]) -> None:
         """A validation is done."""
@@ -153,7 +159,7 @@ class _Bars:
             numbers = '  '.join(f'{name} {value:.2f}' for name, value in metrics.items())
             self._console.print(f'step {step}: {numbers}')
 
-    def _update(self, name: str, done: int, total: int, text: str) -> None:
+    def _update(self, name: str, done: float, total: float, text: str) -> None:
         if self._task is None:
             self._task = self._bars.add_task(name, total=total, text='', completed=done)
         self._bars.update(self._task, completed=done, total=total, text=text)

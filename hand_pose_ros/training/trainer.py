@@ -241,8 +241,9 @@ class Trainer:
         if self._journal is not None:
             result = validate(self._task, self.evaluated, self._data.validation())
             self._journal.add('validation', self.step, result.metrics)
-            metric = self._task.metric
-            if not self._best or result.metrics[metric] <= self._best[metric]:
+            # Not a number, from a network that found no hand at all, is worse than any.
+            new, best = result.metrics[self._task.metric], self._best.get(self._task.metric)
+            if best is None or math.isnan(best) or new <= best:
                 self._best = result.metrics
                 self._export()
             self._draw()
@@ -323,7 +324,7 @@ def _set_up_torch(config: TrainingConfig) -> None:
     if config.deterministic:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
-    torch.backends.cudnn.benchmark = not config.deterministic
+    # No cudnn.benchmark: the number of hands changes from batch to batch.
     torch.set_float32_matmul_precision('highest' if config.deterministic else 'high')
 
 

@@ -148,6 +148,18 @@ def test_the_time_limit_stops_validates_and_exports(tmp_path, fake_clips):
     assert rates[-1] < 0.2 * rates[0]
 
 
+def test_not_a_number_is_worse_than_any_error(tmp_path, fake_clips):
+    class Blind(fakes.FakeTask):
+        errors = iter([float('nan'), 30.0, float('nan'), 40.0])
+
+        def measure(self, predicted, truth):
+            return {'MEPE': next(self.errors)}
+
+    config = fakes.make_config(steps=4, validate_every=1)
+    assert Trainer(config, Blind(), tmp_path).run().metrics == {'MEPE': 30.0}
+    assert json.loads((tmp_path / MODEL).with_suffix('.json').read_text())['steps'] == 2
+
+
 def test_a_stopped_run_is_saved_without_a_validation(tmp_path, fake_clips):
     trainer = Trainer(fakes.make_config(), fakes.FakeTask(), tmp_path)
     summary = trainer.run(stopped=lambda: True)
