@@ -44,6 +44,8 @@ class DenseRegConfig:
         channels: of the hourglasses.
         branch_channels: of each of the two branches that lead to V.
         vote_channels: of the last layers before V.
+        narrow_branches: blocks of the branches work at half their result's width instead of half
+            their input's.
         dropout: share dropped before V.
         renorm: batch renormalisation, for batches below 32.
         weight_std: standard deviation of the initial weights; None scales them by layer (He).
@@ -56,6 +58,7 @@ class DenseRegConfig:
     channels: int = 128
     branch_channels: int = 256
     vote_channels: int = 512
+    narrow_branches: bool = False
     dropout: float = 0.5
     renorm: bool = False
     weight_std: float | None = 0.01
@@ -83,13 +86,14 @@ class DenseRegConfig:
 
     @classmethod
     def small(cls) -> 'DenseRegConfig':
-        """Return a network that trains on a CPU: 21 joints, one narrow stack."""
+        """Return a network that trains on a CPU: 21 joints, one stack, thin branches."""
         return cls(
             stacks=1,
             stem_channels=8,
-            channels=32,
-            branch_channels=24,
+            channels=64,
+            branch_channels=32,
             vote_channels=64,
+            narrow_branches=True,
             dropout=0.0,
             weight_std=None,
         )
@@ -182,12 +186,12 @@ class DenseReg(nn.Module):
 
 
 class Residual(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, the first two of half the input's width, and a shortcut."""
+    """1x1, 3x3 and 1x1 convolutions, the first two narrower, and a shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
-        """Make a block from ``inputs`` to ``outputs`` channels."""
+    def __init__(self, inputs: int, outputs: int, norm: Norm, width: int | None = None) -> None:
+        """Make a block from ``inputs`` to ``outputs`` channels, inside of ``width`` or half."""
         super().__init__()
-        half = inputs // 2
+        half = width or inputs // 2
         self.body = nn.Sequential(
             _conv(inputs, half, 1, norm), _conv(half, half, 3, norm), _conv(half, outputs, 1, norm)
         )
@@ -220,10 +224,11 @@ class _Branches(nn.Module):
     def __init__(self, inputs: int, outputs: int, config: DenseRegConfig, norm: Norm) -> None:
         super().__init__()
         branch, vote = config.branch_channels, config.vote_channels
-        self.everywhere = nn.Sequential(
-            Residual(inputs, branch, norm), Residual(branch, branch, norm)
+        width = branch // 2 if config.narrow_branches else None
+        self.everywhere, self.surface = (
+            nn.Sequential(Residual(inputs, branch, norm, width), Residual(branch, branch, norm))
+            for _ in range(2)
         )
-        self.surface = nn.Sequential(Residual(inputs, branch, norm), Residual(branch, branch, norm))
         self.joined = Residual(2 * branch, vote, norm)
         self.out = nn.Sequential(
             nn.Conv2d(vote + 3, vote, 1), nn.ReLU(inplace=True), nn.Dropout(config.dropout),
