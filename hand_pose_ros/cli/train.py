@@ -161,7 +161,7 @@ class _Bars:
 
     def _update(self, name: str, done: float, total: float, text: str) -> None:
         if self._task is None:
-            self._task = self._bars.add_task(name, total=total, text='', completed=done)
+            self._task = self._bars.add_task(name, total=total, text='')
         self._bars.update(self._task, completed=done, total=total, text=text)
         now = time.monotonic()
         if self._bars.disable and not self._quiet and now - self._last_line > _QUIET:
