@@ -4,15 +4,11 @@ What a step reads is a function of the seed and the step alone: a resumed run go
 where it was, and processes need not talk to each other.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hand_pose_ros.datasets.sample import HandSample
 from hand_pose_ros.errors import DataError
-
-Clip = list[HandSample]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +71,3 @@ class Mixture:
             self.counts[source]
         )
         return int(order[place])
-
-
-class MixedClips:
-    """Clips of several data sets by the number of the step."""
-
-    def __init__(
-        self, sources: Sequence[Sequence[Clip]], weights: Sequence[float], *, seed: int = 0
-    ) -> None:
-        """Take the clips of each data set and its weight; errors as in ``Mixture``."""
-        self._sources = sources
-        self.mixture = Mixture(counts=tuple(map(len, sources)), weights=tuple(weights), seed=seed)
-
-    def read(self, step: int, batch: int, *, rank: int = 0, world: int = 1) -> list[Clip]:
-        """Return the clips of a step; arguments as in ``Mixture.draw``."""
-        draws = self.mixture.draw(step, batch, rank=rank, world=world)
-        return [self._sources[source][clip] for source, clip in draws]

@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 from hand_pose_ros.datasets.collate import fit
 from hand_pose_ros.datasets.dataset import HandDataset
 from hand_pose_ros.datasets.files import (
+    check_camera,
     inside,
     read_grey,
     read_image,
@@ -195,6 +196,7 @@ class ThermoHands(HandDataset):
             if width * camera.height == height * camera.width:
                 T_rig_camera = self._rig.cameras[name].T_rig_cam
                 T_camera_nir = inverse(T_rig_camera) @ self._rig.cameras['nir'].T_rig_cam
+                check_camera(camera, f'{self._rig.name}, camera {name}')
                 same = (width, height) == (camera.width, camera.height)
                 return (camera if same else camera.scaled(width, height)), T_camera_nir
         raise DataError(
@@ -264,7 +266,8 @@ def _rig(root: Path, calibration: str | Path | None) -> RigDescription:
     if calibration is None:
         beside = root / CALIBRATION
         calibration = beside if beside.is_file() else 'thermohands_ego'
-    return find_rig(str(calibration))
+    rig = find_rig(str(calibration))
+    return replace(rig, name=str(calibration))
 
 
 def _training(root: Path, split: Split, stream: Stream, setting: str | None) -> list[list[_Frame]]:

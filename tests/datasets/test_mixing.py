@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hand_pose_ros.datasets.mixing import MixedClips, Mixture
+from hand_pose_ros.datasets.mixing import Mixture
 from hand_pose_ros.errors import DataError
 
 mixtures = st.lists(st.tuples(st.integers(1, 40), st.floats(0.1, 5)), min_size=1, max_size=4)
@@ -45,12 +45,6 @@ def test_no_clip_comes_twice_in_an_epoch():
     assert sorted(seen) == list(range(24))
     again = [clip for step in range(4, 8) for _, clip in mixed.draw(step, 6)]
     assert sorted(again) == list(range(24)) and again != seen
-
-
-def test_clips_are_read_from_their_source():
-    mixed = MixedClips([['a0', 'a1'], ['b0']], [1.0, 1.0])
-    read = [clip for step in range(20) for clip in mixed.read(step, 4)]
-    assert set(read) == {'a0', 'a1', 'b0'}
 
 
 @pytest.mark.parametrize(

@@ -297,3 +297,12 @@ def test_split_lists_cannot_lead_out_of_the_folder(training_tree):
     path.write_text('header\n1 ../secret 0 0 1\n')
     with pytest.raises(DataError, match='outside of'):
         ThermoHands(training_tree.root)
+
+
+def test_a_k_of_other_images_is_refused(training_tree):
+    path = training_tree.root / 'calibration' / 'ego_calib.json'
+    document = json.loads(path.read_text())
+    document['thermal_mtx'] = [[205, 0, 1600], [0, 205, 126], [0, 0, 1]]
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r'ego_calib.json, camera thermal: .* of 640 x 512'):
+        ThermoHands(training_tree.root)[0]
