@@ -80,6 +80,10 @@ class WildHandsTask:
     def augment(self, batch: ViewBatch, draws: Sequence[Generator]) -> ViewBatch:
         """Rotate views about their principal ray and change the gains of their channels."""
         own = self._options
+        # What no loss reads need not be turned.
+        batch = dataclasses.replace(
+            batch, surface=None, hand_mask=batch.hand_mask if own.loss.mask else None
+        )
         if own.turn_probability:
             angles = torch.cat(
                 [
