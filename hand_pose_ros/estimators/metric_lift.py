@@ -30,6 +30,9 @@ Array = NDArray[np.float64]
 # A hand seen for the first time may be this far from the start in depth, metres.
 _COLD_REACH = 0.06
 _FRAME = 1.0 / 30.0
+# A fit is doubted when it believes networks or depth by less than this, and given up for one
+# without depth that believes the networks by so much more.
+_SURE, _SEEN, _DISBELIEF = 0.6, 0.5, 0.2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,62 +111,83 @@ class MetricLift:
     ) -> tuple[HandState, float]:  # fmt: skip
         """Return the best pose for a hand that only one image has shown, and its cost."""
         starts = initial_states(self.model, side, view, seen, depth, shape)
-        return self._cold(
-            starts, side, {view.name: view}, depth, shape_precision, {view.name: seen}
-        )
+        hand = HandEvidence(
+            side=side, landmarks={view.name: seen}, expected=starts.take([0]),
+            rate=np.zeros(self.freedom), shape_precision=shape_precision,
+            shape_knowledge=shape_precision, elapsed=None,
+        )  # fmt: skip
+        noise = replace(self._config.noise, depth_reach=_COLD_REACH)
+        fit, best = self._cold(hand, starts, {view.name: view}, depth, noise)
+        return fit.state.take([best]), float(fit.cost[best])
 
     def start_at_joints(
         self, side: int, view: View, seen: NetworkHand, depth: View | None,
         shape: Array, shape_precision: Array,
     ) -> HandState:  # fmt: skip
         """Return the best pose for a hand that a network has shown in 3D."""
-        views = {view.name: view}
+        hand = HandEvidence(
+            side=side, landmarks={}, expected=self.model.state(1), rate=np.zeros(self.freedom),
+            shape_precision=shape_precision, shape_knowledge=shape_precision, elapsed=None,
+            joints=(seen,),
+        )  # fmt: skip
         starts = states_at_joints(self.model, side, seen.joints_in(view), shape)
-        state, _ = self._cold(starts, side, views, None, shape_precision, {}, (seen,))
+        views, noise = {view.name: view}, self._config.noise
+        alone, row = self._cold(hand, starts, views, None, noise)
+        state, belief = alone.state.take([row]), hand.belief(alone, row)
         if depth is None:
             return state
         # Far off, the surface under a hand is not its own: it is brought near first.
-        moved = slid_to_depth(self.model, side, state, view, depth)
-        starts = stack_states([state, moved])
-        return self._cold(
-            starts, side, views, depth, shape_precision, {}, (seen,), self._config.noise
-        )[0]
+        starts = stack_states([state, slid_to_depth(self.model, side, state, view, depth)])
+        held, row = self._cold(hand, starts, views, depth, noise)
+        return held.state.take([row]) if hand.belief(held, row) > belief - _DISBELIEF else state
 
     def _cold(
-        self, starts: HandState, side: int, views: dict[str, View], depth: View | None,
-        shape_precision: Array, landmarks: dict[str, HandLandmarks],
-        joints: tuple[NetworkHand, ...] = (), noise: Noise | None = None,
-    ) -> tuple[HandState, float]:  # fmt: skip
-        """Fit one hand from several starts; return the best pose and its cost."""
+        self, hand: HandEvidence, starts: HandState, views: dict[str, View], depth: View | None,
+        noise: Noise,
+    ) -> tuple[Fit, int]:  # fmt: skip
+        """Fit one hand from several starts; return the fits and which is the best."""
         count = len(starts.wrist)
-        evidence = HandEvidence(
-            side=side,
-            landmarks=landmarks,
-            expected=starts.take([0]),
-            rate=np.zeros(self.freedom),
-            shape_precision=shape_precision,
-            shape_knowledge=shape_precision,
-            elapsed=None,
-            joints=joints,
-        )
         problem = Problem(
             model=self.model,
-            sides=np.full(count, side),
-            measurements=self._measurements([evidence] * count, views, depth),
+            sides=np.full(count, hand.side),
+            measurements=self._measurements([hand] * count, views, depth),
             prior=Prior(
                 mean=starts,
                 precision=np.zeros((count, self.freedom)),
-                shape_precision=np.tile(shape_precision, (count, 1, 1)),
-                shape_knowledge=np.tile(shape_precision, (count, 1, 1)),
+                shape_precision=np.tile(hand.shape_precision, (count, 1, 1)),
+                shape_knowledge=np.tile(hand.shape_knowledge, (count, 1, 1)),
             ),
-            noise=noise or replace(self._config.noise, depth_reach=_COLD_REACH),
+            noise=noise,
         )
         fit = problem.fit(starts, self._config.cold_iterations)
-        best = int(np.argmin(fit.cost))
-        return fit.state.take([best]), float(fit.cost[best])
+        return fit, int(np.argmin(fit.cost))
 
     def fit(self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None) -> Fit:
-        """Fit all hands together, each from its expected state."""
+        """Fit all hands together, each from its expected state.
+
+        A hand that networks see in 3D is also fitted without the depth image, where a fit with it
+        leaves them: a surface that is not the hand's own may pull it away.
+        """
+        fit = self._fit(hands, views, depth)
+        if depth is None:
+            return fit
+        doubted = [
+            row
+            for row, hand in enumerate(hands)
+            if hand.joints and (hand.belief(fit, row) < _SURE or fit.depth_share[row] < _SEEN)
+        ]
+        if not doubted:
+            return fit
+        free = self._fit([hands[row] for row in doubted], views, None)
+        for place, row in enumerate(doubted):
+            gain = hands[row].belief(free, place) - hands[row].belief(fit, row)
+            if gain > _DISBELIEF:
+                fit = fit.with_hand(row, free, place)
+        return fit
+
+    def _fit(
+        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
+    ) -> Fit:
         states = [hand.expected for hand in hands]
         mean = HandState(
             rotation=np.concatenate([state.rotation for state in states]),

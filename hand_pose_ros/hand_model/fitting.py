@@ -95,6 +95,30 @@ class Fit:
     depth_points: Array
     depth_share: Array
 
+    def with_hand(self, row: int, other: 'Fit', place: int) -> 'Fit':
+        """Return these hands with one of them, ``row``, as ``other`` has it at ``place``.
+
+        Weights of measurements that only one of the fits had are zero in the other.
+        """
+        mask = np.arange(len(self.cost)) != row
+        moved = np.full(len(mask), place)
+        values = {
+            name: np.where(
+                mask.reshape(-1, *[1] * (getattr(self, name).ndim - 1)),
+                getattr(self, name),
+                getattr(other, name)[moved],
+            )
+            for name in ('joints', 'cost', 'information', 'covariance', 'joint_covariance',
+                         'depth_points', 'depth_share')
+        }  # fmt: skip
+        for name in ('point_weights', 'joint_weights'):
+            weights = getattr(self, name).copy()
+            weights[:, row] = 0.0
+            taken = getattr(other, name)[:, place]
+            weights[: len(taken), row] = taken
+            values[name] = weights
+        return Fit(state=self.state.where(mask, other.state.take(moved)), **values)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Value:

@@ -189,7 +189,8 @@ def joint_term(
         noise: weights.
 
     Returns:
-        the normal equations, and (S, B, 21) the weight in 0..1 each joint was given.
+        the normal equations, and (S, B, 21) the weight in 0..1 each joint was given; that of the
+        place counts for all.
     """
     seen = _in_cameras(posed, measured, speed, JOINTS)  # (B, S, 3, 21)
     valid = np.any(measured.shape, axis=(3, 4)).astype(np.float64).transpose(1, 0, 2)
@@ -216,7 +217,7 @@ def joint_term(
     change = np.einsum('bsra,bpsa->bpsr', slope, middle)
     change = change.reshape(*change.shape[:2], -1)
     normal = normal + _normal(change, residual * root, 0.5 * cost.sum(axis=(1, 2)))
-    return normal, (weight[:, :, 0] * valid).transpose(1, 0, 2)
+    return normal, (weight[:, :, 0] * valid * weight_of_place).transpose(1, 0, 2)
 
 
 def hint_term(posed: Posed, measured: PointMeasurements, speed: Array, noise: Noise) -> Normal:

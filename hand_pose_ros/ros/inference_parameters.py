@@ -25,7 +25,8 @@ PARAMETERS = (
     NodeParameter(
         name='estimator',
         default='',
-        description='Registered estimator; empty takes the one the rig file names.',
+        description='`landmarks`, `therformer`, `wildhands`, `densereg` or `fusion`; empty takes '
+        'the one the rig file names.',
     ),
     NodeParameter(
         name='device',
@@ -110,7 +111,7 @@ def make_estimator(rig: RigDescription, name: str, device: str) -> Estimator:
         options.setdefault('time_budget', _SHARE / rig.cameras[rig.reference].rate)
         # Between images 1/30 s apart one step is nearly as good as two, and the next image goes on.
         options.setdefault('iterations', 1)
-    else:
+    elif device != 'auto':
         options['device'] = device
     return registry.create(chosen, options, rig)
 

@@ -261,3 +261,18 @@ def test_rotation_vectors_of_tiny_and_half_turns(angle):
     back = Rotation.from_rotvec(found) * Rotation.from_rotvec(axis * angle).inv()
     assert back.magnitude() < 1e-6
     assert np.linalg.norm(found) == pytest.approx(angle, abs=1e-6)
+
+
+def test_one_hand_of_a_fit_can_be_taken_from_another_one():
+    truth = hands(3)
+    first = problem(seen(truth), mean=near(truth, 4)).fit(near(truth, 4), 2)
+    second = problem(seen(truth, 1), mean=near(truth, 5)).fit(near(truth, 5), 3)
+    mixed = first.with_hand(1, second, 0)
+    for name in ('joints', 'cost', 'joint_covariance', 'depth_share'):
+        np.testing.assert_array_equal(getattr(mixed, name)[0], getattr(first, name)[0])
+        np.testing.assert_array_equal(getattr(mixed, name)[1], getattr(second, name)[0])
+    np.testing.assert_array_equal(mixed.state.angles[1], second.state.angles[0])
+    assert mixed.point_weights.shape == (3, 2, 21)
+    np.testing.assert_array_equal(mixed.point_weights[:, 0], first.point_weights[:, 0])
+    np.testing.assert_array_equal(mixed.point_weights[0, 1], second.point_weights[0, 0])
+    assert np.all(mixed.point_weights[1:, 1] == 0)
