@@ -170,7 +170,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--settings', default=','.join(SETTINGS[:-1]))
     parser.add_argument('--estimators', default=','.join(RUNS))
     parser.add_argument('--json', type=Path, help='write the figures to this file')
+    parser.add_argument(
+        '--runtimes', action='store_true', help='only compare PyTorch with onnxruntime'
+    )
     options = parser.parse_args(arguments)
+    if options.runtimes:
+        runtimes(SimulationConfig().rig)
+        return 0
     numbers = range(options.first, options.first + options.clips)
     rig = SimulationConfig().rig
     made = {name: make(name, rig, {'mesh': False}) for name in options.estimators.split(',')}
@@ -210,6 +216,20 @@ def written(settings: dict[str, dict[str, float]]) -> dict[str, dict[str, float 
         setting: {key: value if np.isfinite(value) else None for key, value in figures.items()}
         for setting, figures in settings.items()
     }
+
+
+def runtimes(rig: RigDescription) -> None:
+    """Print how long each network takes in PyTorch and in onnxruntime, on the same frames."""
+    recorded = clips('office', [0], 24)
+    for name in ('therformer', 'densereg', 'wildhands'):
+        for runtime in ('torch', 'onnx'):
+            options: dict[str, Any] = {'runtime': runtime, 'mesh': False}
+            if name != 'therformer':
+                options['locators'] = ['therformer', 'track']
+            estimator = make(name, rig, options)
+            if estimator is not None:
+                spent = compare(estimator, recorded, ALL)
+                print(f'{name:10} {runtime:5} {1e3 * spent.seconds / spent.frames:6.1f} ms a frame')
 
 
 def show(run: str, setting: str, figures: dict[str, float]) -> None:

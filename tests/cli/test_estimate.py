@@ -185,3 +185,15 @@ def test_an_output_that_cannot_be_written_is_a_sentence(tmp_path, capsys):
     (tmp_path / 'out').write_text('in the way')
     assert run(tmp_path, thermal_folder(tmp_path / 'frames'))[0] == 1
     assert 'name another --output' in capsys.readouterr().err
+
+
+def test_the_estimator_can_be_named_and_then_has_its_own_defaults(tmp_path, monkeypatch, estimator):
+    asked = []
+    registry = hand_pose_ros.estimators.registry
+    monkeypatch.setattr(
+        registry, 'create', lambda name, options, rig: asked.append((name, options)) or estimator
+    )
+    source = thermal_folder(tmp_path / 'frames', 1)
+    run(tmp_path, source, '--estimator', 'fusion')
+    run(tmp_path, source)
+    assert asked == [('fusion', {}), ('landmarks', {})]

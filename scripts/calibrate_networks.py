@@ -1,0 +1,123 @@
+"""Measures how far a trained network's joints stray and writes it into its card as ``noise``.
+
+    python scripts/calibrate_networks.py CHECKPOINT.safetensors [--clips 20] [--seed 0]
+
+The live estimators take their standard deviations from there. Clips are from the validation split
+of the simulator, seen through the lens at native size as a live rig delivers them; crops come from
+the true joints, moved at random. For each hand the error of the mean of its joints is split into
+the part along the view and the parts across it; the rest is the shape. All are divided by the
+network's confidence as the estimators multiply by it.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hand_pose_ros.estimators.densereg import DenseRegRefiner
+from hand_pose_ros.estimators.network_config import ModelConfig
+from hand_pose_ros.estimators.network_hands import NetworkHand
+from hand_pose_ros.estimators.rig_views import View, modalities_of, views_of
+from hand_pose_ros.estimators.therformer import TherFormerFinder
+from hand_pose_ros.estimators.wildhands import WildHandsRefiner
+from hand_pose_ros.hand_model.hand_pose import HandPose
+from hand_pose_ros.networks.checkpoint import card_path, read_card
+from hand_pose_ros.simulation.batch import BatchSimulator
+from hand_pose_ros.simulation.batch_config import SimulationConfig
+from hand_pose_ros.skeleton import SIDES
+
+_FRAMES = 8
+_JITTER = 0.015  # metres, of the places crops are cut around
+
+
+def sightings(
+    network: str, path: Path, clips: int, seed: int
+) -> Iterator[tuple[NetworkHand, np.ndarray]]:
+    """Yield what the network sees, and the true joints (21, 3) in its camera."""
+    config = SimulationConfig(split='val', seed=seed)
+    modalities = modalities_of(config.rig)
+    options = ModelConfig(model=str(path), confidence=0.3, runtime='torch')
+    generator = np.random.default_rng(seed)
+    eye: Any
+    if network == 'therformer':
+        eye = TherFormerFinder(options, modalities)
+    else:
+        kinds = {'densereg': DenseRegRefiner, 'wildhands': WildHandsRefiner}
+        eye = kinds[network](options, modalities)
+    simulator = BatchSimulator(config)
+    for number in range(clips):
+        frames, truth = simulator.rig_frames(number, _FRAMES, (config.rig.reference, eye.stream))
+        if network == 'therformer':
+            eye.reset()
+        for frame, hands in zip(frames, truth, strict=True):
+            views = views_of(frame)
+            view = views[eye.stream]
+            true = {SIDES.index(hand.side): hand for hand in hands if eye.stream in hand.sources}
+            for seen in look(eye, network, views, true, generator):
+                if seen.side in true:
+                    joints = true[seen.side].joints
+                    assert joints is not None
+                    yield seen, joints @ view.rotation.T + view.translation
+
+
+def look(
+    eye: Any,
+    network: str,
+    views: dict[str, View],
+    true: dict[int, HandPose],
+    generator: np.random.Generator,
+) -> list[NetworkHand]:
+    """Return the hands the network sees in one frame."""
+    if network == 'therformer':
+        return eye.look(views)
+    places = [
+        (side, hand.joints + generator.normal(0, _JITTER, 3))
+        for side, hand in true.items()
+        if hand.joints is not None
+    ]
+    return [hand for hand in eye.refine(views, places) if hand is not None]
+
+
+def measured(found: Iterator[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
+    """Return robust standard deviations (1.48 times the median absolute error)."""
+    along, across, shape, pixels = [], [], [], []
+    for seen, true in found:
+        doubt = float(seen.doubt.mean())
+        away = seen.joints - true
+        place = away.mean(axis=0)
+        ray = true.mean(axis=0) / np.linalg.norm(true.mean(axis=0))
+        along.append(place @ ray / doubt)
+        across += list((place - (place @ ray) * ray) / doubt)
+        shape += list((away - place).ravel() / doubt)
+        plane = seen.joints[:, :2] / seen.joints[:, 2:] - true[:, :2] / true[:, 2:]
+        pixels += list(plane.ravel() * seen.focal / doubt)
+    if not along:
+        raise SystemExit('the network saw no hand: train it longer')
+    values = {'along': along, 'across': across, 'shape': shape, 'pixel': pixels}
+    return {name: float(1.4826 * np.median(np.abs(errors))) for name, errors in values.items()}
+
+
+def main() -> None:
+    """Measure one checkpoint and write its card."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('--clips', type=int, default=20)
+    parser.add_argument('--seed', type=int, default=0)
+    options = parser.parse_args()
+    card = read_card(options.checkpoint)
+    network = card['network']
+    noise = measured(sightings(network, options.checkpoint, options.clips, options.seed))
+    # Of the others the pixels say nothing that the joints in 3D do not say.
+    if network != 'wildhands':
+        del noise['pixel']
+    card['noise'] = {name: round(value, 5) for name, value in noise.items()}
+    place = card_path(options.checkpoint)
+    place.write_text(json.dumps(card, indent=2, allow_nan=False) + '\n', encoding='utf-8')
+    print(f'{place}: {card["noise"]}')
+
+
+if __name__ == '__main__':
+    main()
