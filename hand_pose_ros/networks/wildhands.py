@@ -1,7 +1,8 @@
 """WildHands: pose, shape and camera of both hands from crops of an image and its intrinsics."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -158,6 +159,14 @@ def scale_from_distance(distance: Tensor, focal: Tensor, patch: int) -> Tensor:
     return 2 * focal / (patch * distance)
 
 
+def full_precision(like: Tensor) -> AbstractContextManager[Any]:
+    """Return a context without mixed precision: 16 bits are too few for millimetres and pixels."""
+    kind = like.device.type
+    # Not entered where it changes nothing, so that exporters do not see it.
+    mixed = torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if mixed else nullcontext()
+
+
 def project(points: Tensor, intrinsics: Tensor) -> Tensor:
     """Return pixels (B, ..., 2) of points (B, ..., 3) by K (B, 3, 3); z is kept above 1 mm."""
     flat = points.flatten(1, -2)
@@ -222,8 +231,12 @@ class WildHands(nn.Module):
             crops = image[:, None].expand(-1, 2, -1, -1, -1)
             boxes = boxes.new_tensor([-0.5, -0.5, size - 0.5, size - 0.5]).expand_as(boxes)
         features, context = self.features(image, crops, intrinsics, boxes)
-        states = self._states(features)
-        return self._decode(*states, context, intrinsics, mesh=mesh)
+        pose, betas, camera, initial = self._states(features)
+        with full_precision(image):
+            rotations = rotation_from_6d(pose.unflatten(-1, (16, 6)))
+            if self.config.mirror_left:
+                rotations, camera, initial = _unmirrored(rotations, camera, initial)
+            return self._decode(rotations, betas, camera, initial, context, intrinsics, mesh=mesh)
 
     def features(
         self, image: Tensor, crops: Tensor, intrinsics: Tensor, boxes: Tensor
@@ -284,7 +297,7 @@ class WildHands(nn.Module):
         return [code[:, :, None, None].expand(-1, -1, _MAP, _MAP)]
 
     def _states(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return rotations, betas, cameras and initial cameras of both sides."""
+        """Return 6D pose, betas, camera and initial camera (B, 2, ...), as the heads see hands."""
         if self.config.mirror_left:
             head = self.pose_heads[0]
             parts = [part.unflatten(0, (-1, 2)) for part in head(features.flatten(0, 1))]
@@ -292,12 +305,7 @@ class WildHands(nn.Module):
             sides = [head(features[:, side]) for side, head in enumerate(self.pose_heads)]
             parts = [torch.stack(pair, dim=1) for pair in zip(*sides, strict=True)]
         pose, betas, camera, initial = parts
-        rotations = rotation_from_6d(pose.unflatten(-1, (16, 6)))
-        if self.config.mirror_left:
-            rotations = torch.stack([mirrored_rotations(rotations[:, 0]), rotations[:, 1]], dim=1)
-            signs = camera.new_tensor([[1.0, -1.0, 1.0], [1.0, 1.0, 1.0]])
-            camera, initial = camera * signs, initial * signs
-        return rotations, betas, camera, initial
+        return pose, betas, camera, initial
 
     def _decode(
         self, rotations: Tensor, betas: Tensor, camera: Tensor, initial: Tensor,
@@ -322,6 +330,15 @@ class WildHands(nn.Module):
             pixels=project(hands.joints, intrinsics),
             grasp_logits=grasp,
         )
+
+
+def _unmirrored(
+    rotations: Tensor, camera: Tensor, initial: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Bring left hands back from the mirror: rotations (B, 2, 16, 3, 3) and cameras (B, 2, 3)."""
+    rotations = torch.stack([mirrored_rotations(rotations[:, 0]), rotations[:, 1]], dim=1)
+    signs = camera.new_tensor([[1.0, -1.0, 1.0], [1.0, 1.0, 1.0]])
+    return rotations, camera * signs, initial * signs
 
 
 class FeatureHead(nn.Module):
@@ -384,9 +401,10 @@ class PoseHead(nn.Module):
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return pose (N, 96), betas (N, 10), camera (N, 3) and initial camera (N, 3)."""
         count = len(feature)
-        initial = self.initial_camera(feature)
+        # The state keeps 32 bits where the layers have 16.
+        initial = self.initial_camera(feature).to(self.start.dtype)
         pose, camera = self.start.expand(count, _POSE), initial
-        betas = feature.new_zeros(count, _SHAPE)
+        betas = self.start.new_zeros(count, _SHAPE)
         for _ in range(self.rounds):
             refined = self.refine(torch.cat([feature, pose, camera, betas], dim=1))
             steps = [decoder(refined) for decoder in self.decoders]

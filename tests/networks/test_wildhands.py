@@ -289,6 +289,17 @@ def test_gradients_reach_every_parameter():
     assert not still
 
 
+def test_mixed_precision_keeps_joints_and_pixels_exact_for_their_rotations():
+    net = network()
+    image, crops, matrix, boxes = views()
+    with torch.autocast('cpu', torch.bfloat16), torch.no_grad():
+        output = net(image, crops, matrix, boxes)
+    assert output.camera.dtype == output.rotations.dtype == torch.float32
+    exact = LAYER(output.rotations, output.betas, output.translation).joints
+    assert torch.allclose(output.joints, exact, atol=1e-6)
+    assert torch.allclose(output.pixels, project(exact, matrix), atol=1e-3)
+
+
 def test_a_checkpoint_comes_back(tmp_path):
     net = WildHands(SMALL, LAYER).eval()
     path = tmp_path / 'hands.safetensors'

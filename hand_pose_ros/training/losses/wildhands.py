@@ -11,7 +11,12 @@ from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.networks.hand_crops import HandViews
 from hand_pose_ros.networks.rotations import rotation_from_axis_angle
 from hand_pose_ros.networks.silhouette import soft_silhouette
-from hand_pose_ros.networks.wildhands import WildHandsOutput, focal_length, scale_from_distance
+from hand_pose_ros.networks.wildhands import (
+    WildHandsOutput,
+    focal_length,
+    full_precision,
+    scale_from_distance,
+)
 
 Normalisation = Literal['valid', 'all']
 
@@ -104,8 +109,10 @@ def wildhands_targets(
     pixels_known = torch.isfinite(pixels).all(dim=-1) & valid['joints_2d'][..., None]
     # A point near the plane of the camera is far outside the image: it would drown all others.
     pixels_known = pixels_known & ((pixels > -patch) & (pixels < 2 * patch)).all(dim=-1)
+    with full_precision(pose):
+        rotations = rotation_from_axis_angle(pose.nan_to_num(0.0))
     return WildHandsTargets(
-        rotations=rotation_from_axis_angle(pose.nan_to_num(0.0)),
+        rotations=rotations,
         betas=batch.betas.nan_to_num(0.0),
         camera=camera.nan_to_num(0.0, 0.0, 0.0),
         joints=batch.joints.nan_to_num(0.0),
@@ -253,7 +260,8 @@ def _mask_errors(
     matrix = views.intrinsics[rows].clone()
     matrix[:, :2, :2] *= size / patch
     matrix[:, :2, 2] = (matrix[:, :2, 2] + 0.5) * (size / patch) - 0.5
-    soft = soft_silhouette(vertices[rows, sides], faces[sides], matrix, size)
+    with full_precision(vertices):
+        soft = soft_silhouette(vertices[rows, sides], faces[sides], matrix, size)
     label, own = targets.mask[rows], (sides + 1)[:, None, None]
     alone = (counted[rows].sum(dim=1) == 1)[:, None, None]
     hand = (label == own) | ((label == _SOME_HAND) & alone)
