@@ -213,7 +213,7 @@ def test_a_batch_without_any_label_gives_zero_and_a_gradient_of_zeros(batch):
     output = network(batch.image, batch.intrinsics, frames=2)
     loss = therformer_loss(output, changed(batch, valid=none, hand_mask=None))
     loss['total'].backward()
-    assert float(loss['total']) == 0
+    assert loss['total'].item() == 0
     assert not any(p.grad.any() for p in network.parameters() if p.grad is not None)
 
 
