@@ -93,7 +93,10 @@ EXPERIMENTS: dict[str, Experiment] = {
     'kpe': Experiment(
         title='Encoding of the intrinsics (WildHands)',
         source='2.10 (3)',
-        config=_config('wildhands', {}, stream='rgb', steps=1500, batch=24, clips=9000),
+        config=_config(
+            'wildhands', {}, stream='rgb', steps=1500, batch=24, clips=9000,
+            options={'loss': {'mask': 0.0, 'joints_3d': 1500.0, 'camera': 3.0, 'shape': 0.3}},
+        ),
         variants=(
             Variant(name='none', changes={'network.kpe': 'none'}),
             Variant(name='dense', changes={'network.kpe': 'dense'}),
