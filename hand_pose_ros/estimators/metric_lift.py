@@ -188,6 +188,7 @@ class MetricLift:
     def _fit(
         self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
     ) -> Fit:
+        measurements = self._measurements(hands, views, depth)
         states = [hand.expected for hand in hands]
         mean = HandState(
             rotation=np.concatenate([state.rotation for state in states]),
@@ -198,7 +199,7 @@ class MetricLift:
         problem = Problem(
             model=self.model,
             sides=np.array([hand.side for hand in hands]),
-            measurements=self._measurements(hands, views, depth),
+            measurements=measurements,
             prior=Prior(
                 mean=mean,
                 precision=np.stack([self._precision(hand) for hand in hands]),
@@ -208,7 +209,12 @@ class MetricLift:
             noise=self._config.noise,
             rate=np.stack([hand.rate for hand in hands]),
         )
-        return problem.fit(mean, self._config.iterations)
+        fit = problem.fit(mean, self._config.iterations)
+        points = measurements.points
+        if points is None or measurements.joints is None:
+            return fit
+        # What was not measured was not believed either.
+        return replace(fit, point_weights=fit.point_weights * np.isfinite(points.sigma))
 
     def _measurements(
         self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None

@@ -137,6 +137,31 @@ def test_a_track_that_left_its_hand_is_taken_back_there(make):
     assert all(pose.state == 'tracked' and error(pose) < 0.01 for pose in poses)
 
 
+def test_an_alien_surface_does_not_pull_a_hand_away(make):
+    """A wall where the hands are not: the fit must not follow it."""
+    wall = dark('depth')
+    distance = float(np.mean([hand.joints[:, 2].mean() for hand in TRUTH.values()])) + 0.06
+    wall = type(wall)(**{**wall.__dict__, 'image': np.full_like(wall.image, distance)})
+    finder, refiner = FakeFinder(noise=0.01), FakeFinder(noise=0.01)
+    poses = follow(make(therformer=finder), ('thermal',), depth=wall)
+    alone = follow(make(therformer=refiner), ('thermal',))
+    for side, pose in poses.items():
+        assert error(pose) < max(0.025, 1.5 * error(alone[side]))
+
+
+def test_streams_that_did_not_show_a_hand_are_not_counted_as_belief(make, networks):
+    estimator = make(networks, therformer=FakeFinder(noise=0.005))
+    fits = []
+    original = estimator._lift.fit
+    estimator._lift.fit = lambda hands, *rest: (
+        fits.append((hands, original(hands, *rest))) or (fits[-1][1])
+    )
+    follow(estimator, count=3)
+    for hands, fit in fits:
+        for row, hand in enumerate(hands):
+            assert 0.0 <= hand.belief(fit, row) <= 1.0
+
+
 def test_a_jump_of_time_forgets_what_the_networks_saw(make):
     finder = FakeFinder()
     estimator = make(therformer=finder)
