@@ -59,7 +59,8 @@ def pixel_measurements(hands: Seen, views: dict[str, View]) -> PointMeasurements
     sigma = np.full((*count, JOINT_COUNT), np.inf)
     for row, column, seen in _entries(hands, sources):
         points[row, column] = views[seen.stream].camera.undistort(seen.pixels)
-        sigma[row, column] = seen.noise.pixel / seen.focal * seen.doubt
+        # The joints of one answer err alike: all together they count as much as one.
+        sigma[row, column] = np.sqrt(JOINT_COUNT) * seen.noise.pixel / seen.focal * seen.doubt
     chosen = [views[stream] for _, stream in sources]
     return PointMeasurements(
         rotation=np.stack([view.rotation for view in chosen]),

@@ -92,7 +92,8 @@ def test_networks_that_know_pixels_better_leave_the_place_across_the_view_to_the
     seen = hand('wildhands', noise=noise)
     views = {'thermal': VIEW}
     pixels = pixel_measurements([[seen]], views)
-    np.testing.assert_allclose(pixels.sigma[0, 0], 3.0 / 125.0)
+    # 21 joints that err alike count as one.
+    np.testing.assert_allclose(pixels.sigma[0, 0], np.sqrt(21) * 3.0 / 125.0)
     plane = seen.joints[:, :2] / seen.joints[:, 2:]
     np.testing.assert_allclose(pixels.points[0, 0], plane, atol=1e-6)
     root = joint_measurements([[seen]], views).place[0, 0]
