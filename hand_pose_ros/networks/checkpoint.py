@@ -174,8 +174,13 @@ def load_checkpoint(
             f'{path} does not belong to its card (SHA-256 {digest[:12]}... instead of '
             f'{str(card.get("sha256"))[:12]}...): copy both files again'
         )
-    config = network_config(name, card['config'])
-    network = create_network(name, config)
+    try:
+        config = network_config(name, card['config'])
+        network = create_network(name, config)
+    except ModelError as error:
+        raise ModelError(
+            f'the card of {path} does not describe a {name} network: {error}'
+        ) from error
     load_weights(network, weights, path)
     return LoadedNetwork(network=network.to(device).eval(), name=name, config=config, card=card)
 
