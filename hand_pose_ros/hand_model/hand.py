@@ -1,5 +1,7 @@
 """HandModel: batched forward kinematics and skinning of a hand in plain numpy."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +49,10 @@ class HandModel:
         """Precompute how joints and tips depend on shape."""
         self.data = data
         self.parents = tuple(int(parent) for parent in data.parents)
-        self._levels = _levels(self.parents)
+        self._levels = [
+            (_compact(children), _compact(parents))
+            for children, parents in tree_levels(self.parents)
+        ]
         stack = np.concatenate([data.v_template[..., None], data.shapedirs], axis=2)  # (V, 3, 11)
         joints = np.einsum('jv,vak->jak', data.J_regressor, stack)  # (16, 3, 11)
         self._rest_basis = np.concatenate([joints, stack[data.tips]])  # (21, 3, 11), MANO + tips
@@ -139,7 +144,7 @@ class HandModel:
         return rotations, origins
 
 
-def _levels(parents: tuple[int, ...]) -> list[tuple[slice | list[int], slice | list[int]]]:
+def tree_levels(parents: Sequence[int]) -> list[tuple[list[int], list[int]]]:
     """Group joints by their depth below the wrist: (children, their parents) per level."""
     depth = [0] * len(parents)
     for joint in range(1, len(parents)):
@@ -147,7 +152,7 @@ def _levels(parents: tuple[int, ...]) -> list[tuple[slice | list[int], slice | l
     levels = []
     for level in range(1, max(depth) + 1):
         children = [joint for joint, value in enumerate(depth) if value == level]
-        levels.append((_compact(children), _compact([parents[joint] for joint in children])))
+        levels.append((children, [parents[joint] for joint in children]))
     return levels
 
 

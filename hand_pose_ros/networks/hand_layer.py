@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros.errors import ModelError
+from hand_pose_ros.hand_model.hand import tree_levels
 from hand_pose_ros.hand_model.model_files import HandModelData, load_hand_model
 from hand_pose_ros.networks.rotations import axis_angle_from_rotation, rotation_from_axis_angle
 from hand_pose_ros.skeleton import MANO_TO_OPENPOSE, SIDES
@@ -63,7 +64,7 @@ class HandLayer(nn.Module):
                 'two sides of one model'
             )
         self.flat_mean = flat_mean
-        self._levels = _levels([int(parent) for parent in models[0].parents])
+        self._levels = tree_levels([int(parent) for parent in models[0].parents])
         joints = np.array([model.J_regressor for model in models])
         basis = np.array(
             [np.concatenate([m.v_template[..., None], m.shapedirs], axis=2) for m in models]
@@ -158,18 +159,6 @@ class HandLayer(nn.Module):
             torch.stack([turned[joint] for joint in joints], dim=2),
             torch.stack([origins[joint] for joint in joints], dim=2),
         )
-
-
-def _levels(parents: list[int]) -> list[tuple[list[int], list[int]]]:
-    """Group joints by their depth below the wrist: (children, their parents) per level."""
-    depth = [0] * len(parents)
-    for joint in range(1, len(parents)):
-        depth[joint] = depth[parents[joint]] + 1
-    levels = []
-    for level in range(1, max(depth) + 1):
-        children = [joint for joint, value in enumerate(depth) if value == level]
-        levels.append((children, [parents[joint] for joint in children]))
-    return levels
 
 
 def _rows(arrays: np.ndarray, tips: np.ndarray) -> np.ndarray:
