@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.real_images import DATA, thermal_frames
+from hand_pose_ros.errors import ModelError
 from hand_pose_ros.estimators.landmark_stream import LandmarkStream
 from hand_pose_ros.estimators.network_images import PinholeImage, Rectifier
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
@@ -146,8 +147,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not folder.is_dir():
         print(f'no test data in {options.data}: set HAND_POSE_TEST_DATA')
         return 2
-    path = options.checkpoint or find('therformer', modality='thermal')
-    network = load_checkpoint(path, expected='therformer').network
+    try:
+        path = options.checkpoint or find('therformer', modality='thermal')
+        network = load_checkpoint(path, expected='therformer').network
+    except ModelError as error:
+        print(error)
+        return 2
     assert isinstance(network, TherFormer)
     frames = thermal_frames(folder / 'frames')
     camera = thermal_camera(folder / 'calibration', frames[0])
