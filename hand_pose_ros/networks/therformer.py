@@ -390,9 +390,13 @@ def _size(sensor: Sensor) -> tuple[int, int]:
     return IMAGE_SIZES[0] if sensor == 'thermal' else IMAGE_SIZES[1]
 
 
-_FARTHEST = 1.6  # metres that a depth image shows as full scale
+_FARTHEST = 1.6  # metres that a depth image shows as black
 
 
 def depth_image(depth: Tensor) -> Tensor:
-    """Return depth (N, 1, H, W) in metres as the image (N, 3, H, W) in 0..1 the network takes."""
-    return (depth / _FARTHEST).clamp(0.0, 1.0).expand(-1, 3, -1, -1)
+    """Return depth (N, 1, H, W) in metres as the image (N, 3, H, W) in 0..1 the network takes.
+
+    Near is bright; 0 where nothing was measured, as where nothing is near.
+    """
+    near = (1.0 - depth / _FARTHEST).clamp(0.0, 1.0)
+    return torch.where(depth > 0, near, 0.0).expand(-1, 3, -1, -1)

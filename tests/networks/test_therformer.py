@@ -10,7 +10,7 @@ from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.resnet import ResNet, count_parameters, freeze_statistics
-from hand_pose_ros.networks.therformer import TherFormer, TherFormerConfig
+from hand_pose_ros.networks.therformer import TherFormer, TherFormerConfig, depth_image
 from hand_pose_ros.networks.therformer_blocks import decode_joints, positional_table
 from tests.networks.therformer_scene import NIR, THERMAL, cameras, images, tiny
 
@@ -243,3 +243,10 @@ def test_a_checkpoint_brings_back_the_same_network(network, tmp_path):
     with torch.no_grad():
         expected = network(images(1), cameras(1)).joints
         assert torch.equal(loaded.network(images(1), cameras(1)).joints, expected)
+
+
+def test_near_depth_is_bright_and_what_is_missing_is_black():
+    depth = torch.tensor([0.0, 0.4, 0.8, 1.6, 9.0]).reshape(1, 1, 1, 5)
+    image = depth_image(depth)
+    assert image.shape == (1, 3, 1, 5)
+    assert torch.allclose(image[0, 1, 0], torch.tensor([0.0, 0.75, 0.5, 0.0, 0.0]))
