@@ -7,6 +7,7 @@ where it was, and processes need not talk to each other.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hand_pose_ros.errors import DataError
 
@@ -59,15 +60,16 @@ class Mixture:
         sources = np.random.default_rng([self.seed, 0, step]).choice(len(shares), batch, p=shares)
         positions = range(step * batch, (step + 1) * batch)
         mine = slice(rank * batch // world, (rank + 1) * batch // world)
-        return [
-            (int(source), self._clip(int(source), position))
-            for source, position in list(zip(sources, positions, strict=True))[mine]
-        ]
+        orders: dict[tuple[int, int], NDArray[np.int64]] = {}
+        drawn = []
+        for source, position in list(zip(sources.tolist(), positions, strict=True))[mine]:
+            epoch, place = divmod(position, self.counts[source])
+            if (source, epoch) not in orders:
+                orders[source, epoch] = self._order(source, epoch)
+            drawn.append((source, int(orders[source, epoch][place])))
+        return drawn
 
-    def _clip(self, source: int, position: int) -> int:
-        """Return the clip of a source at a position of the whole stream."""
-        epoch, place = divmod(position, self.counts[source])
-        order = np.random.default_rng([self.seed, 1, source, epoch]).permutation(
-            self.counts[source]
-        )
-        return int(order[place])
+    def _order(self, source: int, epoch: int) -> NDArray[np.int64]:
+        """Return the clips of a source in the order of one round through them."""
+        generator = np.random.default_rng([self.seed, 1, source, epoch])
+        return generator.permutation(self.counts[source])
