@@ -5,6 +5,7 @@ grid: the 2D heat map R, then the 3D heat map S, then, from both, the directions
 stack repeats this on refined features. ``dense_votes`` turns the fields into joints.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -242,7 +243,7 @@ class _Branches(nn.Module):
         return self.out(torch.cat([self.joined(both), position], dim=1))
 
 
-class _Head(nn.Module):
+class _Head(nn.Module, ABC):
     """What a stack predicts from its hourglass, the layers after it and the position.
 
     ``position`` (N, 3, 32, 32) holds column, row and depth of every pixel.
@@ -254,8 +255,8 @@ class _Head(nn.Module):
     def __init__(self, config: DenseRegConfig, norm: Norm) -> None:
         super().__init__()
 
-    def forward(self, features: Tensor, lower: Tensor, position: Tensor) -> DenseFields:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, features: Tensor, lower: Tensor, position: Tensor) -> DenseFields: ...
 
 
 class _Dense(_Head):
