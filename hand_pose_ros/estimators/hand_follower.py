@@ -18,6 +18,7 @@ from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.results import Draft, ResultMaker
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
+from hand_pose_ros.estimators.time_jumps import is_jump
 from hand_pose_ros.estimators.tracking import Track, Tracker
 from hand_pose_ros.hand_model.fitting import Fit
 from hand_pose_ros.hand_model.hand_pose import HandPose
@@ -119,8 +120,7 @@ class HandFollower:
         """Return the hands in one frame, expressed in ``frame.frame_id``."""
         self._timer.begin()
         self.timings = self._timer.seconds
-        gap = 0.0 if self._stamp is None else (frame.stamp - self._stamp) * 1e-9
-        if gap < 0.0 or gap > self.config.tracking.gap:
+        if is_jump(self._stamp, frame.stamp, self.config.tracking.gap):
             self.reset()
         self._stamp = frame.stamp
         views = views_of(frame)

@@ -16,7 +16,7 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.network_measurements import joint_measurements, pixel_measurements
-from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.estimators.rig_views import View, camera_arrays
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
@@ -263,11 +263,9 @@ class MetricLift:
                 relative[row, column] = (seen.relative_depth - seen.relative_depth[0]) / focal
         chosen = [views[name] for name in names]
         return PointMeasurements(
-            rotation=np.stack([view.rotation for view in chosen]),
-            translation=np.stack([view.translation for view in chosen]),
+            **camera_arrays(chosen),
             points=points,
             sigma=sigma,
-            lag=np.array([view.lag for view in chosen]),
             relative_depth=relative,
             hint_sigma=hint_sigma,
         )

@@ -1,5 +1,6 @@
 """Network estimator: what the estimators that are one network each have in common."""
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.network_tracking import SideTracker, Sighting
 from hand_pose_ros.estimators.rig_views import View, modalities_of, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
+from hand_pose_ros.estimators.time_jumps import is_jump
 from hand_pose_ros.hand_model.fitting import rotation_vectors
 from hand_pose_ros.hand_model.hand import rotation_matrices
 from hand_pose_ros.hand_model.hand_pose import HandModelParameters, HandPose
@@ -22,7 +24,7 @@ from hand_pose_ros.rig.model import RigDescription
 Array = NDArray[np.float64]
 
 
-class NetworkEstimator:
+class NetworkEstimator(ABC):
     """Follows the hands that one network sees; subclasses say how it looks.
 
     Attributes:
@@ -63,6 +65,7 @@ class NetworkEstimator:
         """Take the identity of a network."""
         self.model_hash = loaded.model_hash
 
+    @abstractmethod
     def look(self, views: dict[str, View], expected: dict[int, Array]) -> list[NetworkHand]:
         """Return what the network sees, at most one hand of each side.
 
@@ -70,11 +73,10 @@ class NetworkEstimator:
             views: the calibrated streams of the frame.
             expected: joints (21, 3) of the tracked hands in the results' frame, by side.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self) -> None:
         """Forget earlier images."""
-        raise NotImplementedError
 
     def reset(self) -> None:
         """Forget all tracks, as after a jump of time."""
@@ -86,8 +88,7 @@ class NetworkEstimator:
         """Return the hands in one frame, expressed in ``frame.frame_id``."""
         self._timer.begin()
         self.timings = self._timer.seconds
-        gap = 0.0 if self._stamp is None else (frame.stamp - self._stamp) * 1e-9
-        if gap < 0.0 or gap > self.config.tracking.gap:
+        if is_jump(self._stamp, frame.stamp, self.config.tracking.gap):
             self.reset()
         self._stamp = frame.stamp
         views = views_of(frame)

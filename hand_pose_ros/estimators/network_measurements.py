@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.network_hands import NetworkHand
-from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.estimators.rig_views import View, camera_arrays
 from hand_pose_ros.hand_model.residuals import JointMeasurements, PointMeasurements
 from hand_pose_ros.skeleton import JOINT_COUNT
 
@@ -35,12 +35,10 @@ def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements
         place[row, column] = _place_root(seen)
     chosen = [views[stream] for _, stream in sources]
     return JointMeasurements(
-        rotation=np.stack([view.rotation for view in chosen]),
-        translation=np.stack([view.translation for view in chosen]),
+        **camera_arrays(chosen),
         joints=joints,
         shape=shape,
         place=place,
-        lag=np.array([view.lag for view in chosen]),
     )
 
 
@@ -63,11 +61,9 @@ def pixel_measurements(hands: Seen, views: dict[str, View]) -> PointMeasurements
         sigma[row, column] = np.sqrt(JOINT_COUNT) * seen.noise.pixel / seen.focal * seen.doubt
     chosen = [views[stream] for _, stream in sources]
     return PointMeasurements(
-        rotation=np.stack([view.rotation for view in chosen]),
-        translation=np.stack([view.translation for view in chosen]),
+        **camera_arrays(chosen),
         points=points,
         sigma=sigma,
-        lag=np.array([view.lag for view in chosen]),
         relative_depth=np.zeros((*count, JOINT_COUNT)),
         hint_sigma=np.full(count, np.inf),
     )

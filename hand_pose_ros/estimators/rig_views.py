@@ -1,5 +1,6 @@
 """Rig views: the calibrated streams of one frame, as seen from the frame of the results."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,15 @@ def views_of(frame: RigFrame) -> dict[str, View]:
             lag=(stream.stamp - frame.stamp) * 1e-9,
         )
     return views
+
+
+def camera_arrays(views: Sequence[View]) -> dict[str, Array]:
+    """Return ``rotation`` (S, 3, 3), ``translation`` (S, 3) and ``lag`` (S,) of S views."""
+    return {
+        'rotation': np.stack([view.rotation for view in views]),
+        'translation': np.stack([view.translation for view in views]),
+        'lag': np.array([view.lag for view in views]),
+    }
 
 
 def modalities_of(rig: RigDescription | None) -> dict[str, Modality]:
