@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.deformable_attention import ANCHOR, SpatialLayer
+from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.resnet import ResNet
 from hand_pose_ros.networks.therformer_blocks import (
     HAND_JOINTS,
@@ -260,12 +261,14 @@ class TherFormer(nn.Module):
             joints (B T, 42, 3) in metres, pixels (B T, 42, 2) and depth (B T, 42, 1) in metres.
         """
         tokens = self.temporal(features, not_padding).flatten(0, 1)
-        raw = self.head(tokens).unflatten(1, (JOINTS, 3))
-        pixels, depth, joints = decode_joints(
-            raw, intrinsics, image_size or self.config.image_size,
-            self.config.depth_offset if depth_offset is None else depth_offset,
-            legacy_focal=self.config.legacy_focal,
-        )  # fmt: skip
+        with full_precision(tokens):
+            # 16 bits would round pixels to halves and depths to millimetres.
+            raw = self.head(tokens.to(self.head[0].weight.dtype)).unflatten(1, (JOINTS, 3))
+            pixels, depth, joints = decode_joints(
+                raw, intrinsics, image_size or self.config.image_size,
+                self.config.depth_offset if depth_offset is None else depth_offset,
+                legacy_focal=self.config.legacy_focal,
+            )  # fmt: skip
         return joints, pixels, depth
 
 

@@ -1,8 +1,7 @@
 """WildHands: pose, shape and camera of both hands from crops of an image and its intrinsics."""
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from hand_pose_ros.networks.positional_encoding import (
     pseudo_intrinsics,
     sparse_encoding,
 )
+from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.resnet import IMAGE_NET_MEAN, IMAGE_NET_STD, Depth, ResNet
 from hand_pose_ros.networks.rotations import IDENTITY_6D, mirrored_rotations, rotation_from_6d
 
@@ -157,14 +157,6 @@ def distance_from_scale(scale: Tensor, focal: Tensor, patch: int) -> Tensor:
 def scale_from_distance(distance: Tensor, focal: Tensor, patch: int) -> Tensor:
     """Return s = 2 f / (S tz), the inverse of ``distance_from_scale``."""
     return 2 * focal / (patch * distance)
-
-
-def full_precision(like: Tensor) -> AbstractContextManager[Any]:
-    """Return a context without mixed precision: 16 bits are too few for millimetres and pixels."""
-    kind = like.device.type
-    # Not entered where it changes nothing, so that exporters do not see it.
-    mixed = torch.is_autocast_enabled(kind)
-    return torch.autocast(kind, enabled=False) if mixed else nullcontext()
 
 
 def project(points: Tensor, intrinsics: Tensor) -> Tensor:

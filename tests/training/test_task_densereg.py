@@ -60,6 +60,37 @@ def test_perfect_fields_give_no_loss_and_the_true_joints(crop):
     assert (found - batch.joints).norm(dim=-1).median() < 0.002
 
 
+@pytest.mark.parametrize('crop', ['cube', 'box'])
+def test_mixed_precision_leaves_crops_targets_and_votes_in_full_precision(crop):
+    own, batch = task(crop=crop, reduction='mean', side=0.36, padding=30), hands(1)
+    expected = own.predict(oracle(own, batch, None), batch)
+    fields, live = oracle(own, batch, seeded(3)), oracle(own, batch, None)
+    with torch.autocast('cpu', torch.bfloat16):
+        total, _ = own.loss(fields, batch, seeded(3))
+        found = own.predict(live, batch)
+    assert float(total.detach()) == 0.0
+    for name, values in expected.items():
+        assert torch.equal(found[name], values), name
+
+
+@pytest.mark.parametrize('head', ['dense', 'masked_offset', 'detection_depth', 'coordinates'])
+def test_the_loss_of_a_network_of_16_bits_is_that_of_32(head):
+    own = make_task(
+        fakes.make_config(
+            task='densereg', network={**TINY, 'head': head}, options={'reduction': 'mean'}
+        )
+    )
+    batch = hands(2)
+    torch.manual_seed(0)
+    network = own.build_network()
+    expected = own.loss(network, batch, seeded())[0]
+    with torch.autocast('cpu', torch.bfloat16):
+        total, terms = own.loss(network, batch, seeded())
+    total.backward()
+    assert all(value.dtype == torch.float32 for value in (total, *terms.values()))
+    torch.testing.assert_close(total, expected, rtol=0.02, atol=0)
+
+
 def test_every_draw_of_the_generator_changes_the_crop():
     own, batch = task(), hands(1)
     frames, sides = torch.tensor([0]), torch.tensor([1])

@@ -81,6 +81,22 @@ def test_missing_hands_and_padding_do_not_count():
     assert torch.equal(own.loss(network, batch, seeded())[0], total)
 
 
+def test_mixed_precision_decodes_and_compares_in_full_precision():
+    own, batch = task(), hands()
+    torch.manual_seed(0)
+    network = own.build_network().eval()
+    expected = own.loss(network, batch, seeded())
+    with torch.autocast('cpu', torch.bfloat16):
+        found = own.loss(network, batch, seeded())
+        output = own._output(network, batch)
+    projected = output.joints @ batch.intrinsics.mT
+    projected = projected[..., :2] / projected[..., 2:]
+    torch.testing.assert_close(projected, output.pixels, atol=1e-3, rtol=0)
+    for value in (found[0], *found[1].values()):
+        assert value.dtype == torch.float32
+    torch.testing.assert_close(found[0], expected[0], rtol=0.02, atol=0)
+
+
 def test_the_loss_of_one_batch_falls():
     own, batch = task(), hands()
     torch.manual_seed(0)

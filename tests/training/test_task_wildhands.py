@@ -8,6 +8,7 @@ import torch
 
 from hand_pose_ros.networks.hand_layer import HandLayer
 from hand_pose_ros.networks.rotations import rotation_from_axis_angle
+from hand_pose_ros.training.tasks import wildhands
 from hand_pose_ros.training.tasks.registry import make_task
 from tests.training import fakes
 
@@ -94,6 +95,24 @@ def test_absent_hands_and_those_outside_do_not_count():
     assert torch.isnan(found['joints'][0, 0]).all()
     assert torch.isnan(found['joints'][1, 1]).all()
     assert torch.isfinite(found['joints'][2]).all()
+
+
+def test_mixed_precision_leaves_views_and_targets_in_full_precision(monkeypatch):
+    own, batch = task(loss={'mask_size': 28}), hands(2)
+    torch.manual_seed(0)
+    network = own.build_network().eval()
+    seen, kept = [], wildhands.wildhands_loss
+    monkeypatch.setattr(
+        wildhands, 'wildhands_loss', lambda *a: (seen.append(a[1:3]), kept(*a))[1]
+    )  # fmt: skip
+    totals = []
+    for mixed in (False, True):
+        with torch.autocast('cpu', torch.bfloat16, enabled=mixed):
+            totals.append(own.loss(network, batch, torch.Generator().manual_seed(0))[0])
+    for one, other in zip(*seen, strict=True):
+        torch.testing.assert_close(one._asdict(), other._asdict(), atol=0, rtol=0)
+    assert totals[1].dtype == torch.float32
+    torch.testing.assert_close(totals[1], totals[0], rtol=0.02, atol=0)
 
 
 def test_masks_count_when_they_are_asked_for():

@@ -9,12 +9,12 @@ from torch.nn import functional
 
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.networks.hand_crops import HandViews
+from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.rotations import rotation_from_axis_angle
 from hand_pose_ros.networks.silhouette import soft_silhouette
 from hand_pose_ros.networks.wildhands import (
     WildHandsOutput,
     focal_length,
-    full_precision,
     scale_from_distance,
 )
 

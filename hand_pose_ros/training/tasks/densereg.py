@@ -1,5 +1,6 @@
 """DenseReg: single hands in crops of depth images."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,8 +20,14 @@ from hand_pose_ros.networks.dense_crop import (
     jitter_boxes,
     joint_boxes,
 )
-from hand_pose_ros.networks.dense_votes import AggregationConfig, aggregate, dense_targets
+from hand_pose_ros.networks.dense_votes import (
+    AggregationConfig,
+    DenseFields,
+    aggregate,
+    dense_targets,
+)
 from hand_pose_ros.networks.densereg import DenseRegConfig
+from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.losses.densereg import Reduction, densereg_loss
@@ -69,7 +76,6 @@ class DenseRegTask:
         self.network_config = preset(DenseRegConfig, config.network)
         self._options = options(DenseRegOptions, config.options)
         self.aggregation = AggregationConfig()
-        self.aggregation = AggregationConfig()
 
     def build_network(self) -> nn.Module:
         """Return the new network."""
@@ -87,13 +93,14 @@ class DenseRegTask:
         frames, sides = labelled_hands(batch)
         if not len(frames):
             return no_loss(network), {}
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(batch.image):
             crop = self._crops(batch, frames, sides, generator)
             targets = dense_targets(crop, self._joints(batch, frames, sides))
-        terms = densereg_loss(
-            network(crop.image), targets, head=self.network_config.head,
-            reduction=self._options.reduction,
-        )  # fmt: skip
+        stages = [_full(fields) for fields in network(crop.image)]
+        with full_precision(batch.image):
+            terms = densereg_loss(
+                stages, targets, head=self.network_config.head, reduction=self._options.reduction
+            )
         total = terms.pop('total')
         return total, terms
 
@@ -103,8 +110,11 @@ class DenseRegTask:
         joints = torch.full_like(batch.joints, torch.nan)
         spread = torch.full_like(batch.joints[..., 0], torch.nan)
         for rows, side in zip(frames.split(_CHUNK), sides.split(_CHUNK), strict=True):
-            crop = self._crops(batch, rows, side, None)
-            hands = aggregate(network(crop.image)[-1], crop, self.aggregation)
+            with full_precision(batch.image):
+                crop = self._crops(batch, rows, side, None)
+            fields = _full(network(crop.image)[-1])
+            with full_precision(batch.image):
+                hands = aggregate(fields, crop, self.aggregation)
             known = self.network_config.joints
             joints[rows, side, :known] = hands.joints.to(joints.dtype)
             spread[rows, side, :known] = hands.spread.to(spread.dtype)
@@ -172,3 +182,9 @@ class DenseRegTask:
             depth, intrinsics, centres, self._options.side,
             mirrored=mirrored, turn=turn, stretch=stretch,
         )  # fmt: skip
+
+
+def _full(fields: DenseFields) -> DenseFields:
+    """Return fields in 32 bits, whatever the precision of the network that predicted them."""
+    changes = {name: value.float() for name, value in vars(fields).items() if value is not None}
+    return dataclasses.replace(fields, **changes)

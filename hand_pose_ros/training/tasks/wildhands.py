@@ -17,6 +17,7 @@ from hand_pose_ros.networks.hand_crops import (
     jitter_boxes,
     jitter_gains,
 )
+from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.view_turns import (
     draw_turns,
@@ -105,7 +106,7 @@ class WildHandsTask:
         self, network: nn.Module, batch: ViewBatch, generator: Generator
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the loss of all labelled hands that have a box."""
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(batch.image):
             views = self._views(batch, generator)
             targets = wildhands_targets(batch, views, self._options.loss)
         mesh = targets.mask is not None
