@@ -1,197 +1,107 @@
 """The papers' findings on the simulator: trains every variant for several seeds and compares.
 
-    python benchmarks/ablations/run.py [kpe mask_guidance frames dense sensors]
-        [--seeds 0,1,2] [--steps N] [--output output/ablations] [--json FILE]
+    python benchmarks/ablations/run.py [sensors frames mask_guidance kpe dense]
+        [--seeds 0,1,2] [--scale 1.0] [--device cuda --jobs 6 --minutes 9]
+        [--cache FOLDER] [--output output/ablations] [--json FILE]
+    python benchmarks/ablations/run.py --report [RESULTS.json ...]
 
-What was measured is kept in the output folder and not trained again, so that the script can be
-stopped at any time and goes on where it was. The exit status says whether every claim held in the
-mean over the seeds.
+Clips are rendered first, once; then ``--jobs`` processes take one training after another, all of
+the first seed before those of the second. What was measured is kept in the output folder, and in
+its ``results.json`` as a whole, and not trained again: the script can be stopped at any time and
+goes on where it was. ``--report`` makes the tables from such files alone. The exit status says
+whether every claim held in the mean over the seeds.
 """
 
 import argparse
-import copy
-import json
+import math
+import os
 import sys
-from collections.abc import Iterable, Mapping
+import time
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks.ablations.experiments import (  # noqa: E402
-    EXPERIMENTS,
-    Claim,
-    Experiment,
-    Variant,
+from benchmarks.ablations.experiments import EXPERIMENTS  # noqa: E402
+from benchmarks.ablations.report import held, make_report, markdown  # noqa: E402
+from benchmarks.ablations.results import (  # noqa: E402
+    RESULTS,
+    collect,
+    read_results,
+    write_json,
 )
-from hand_pose_ros.networks.checkpoint import load_checkpoint  # noqa: E402
-from hand_pose_ros.networks.dense_votes import AggregationConfig  # noqa: E402
-from hand_pose_ros.training.config import DataConfig, SourceConfig, TrainingConfig  # noqa: E402
-from hand_pose_ros.training.mapping import typed  # noqa: E402
-from hand_pose_ros.training.sources import make_source  # noqa: E402
-from hand_pose_ros.training.tasks.registry import make_task  # noqa: E402
-from hand_pose_ros.training.trainer import MODEL, Trainer  # noqa: E402
-from hand_pose_ros.training.validation import validate  # noqa: E402
-
-# Ways of reading a trained DenseReg (methods specification, section 3.9).
-VIEWS = {
-    'single': AggregationConfig(votes=1),
-    'unweighted': AggregationConfig(weighted=False),
-    'wide': AggregationConfig(sigma=0.8),
-}
-
-# Setting -> metric -> millimetres.
-Errors = dict[str, dict[str, float]]
+from benchmarks.ablations.runs import Place, planned  # noqa: E402
+from benchmarks.ablations.schedule import Schedule  # noqa: E402
+from benchmarks.ablations.workers import Job, Outcome, work  # noqa: E402
 
 
-def configuration(
-    experiment: Experiment, variant: Variant, *, seed: int, steps: int | None, cache: Path
-) -> TrainingConfig:
-    """Return the training configuration of one run."""
-    content: dict[str, Any] = copy.deepcopy(dict(experiment.config))
-    for key, value in variant.changes.items():
-        place = content
-        *parents, last = key.split('.')
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-    content['seed'] = seed
-    content['data']['cache'] = str(cache)
-    if steps is not None:
-        content |= {'steps': steps, 'validate_every': steps, 'checkpoint_every': steps}
-    return typed(TrainingConfig, content, f'ablation {variant.name}')
+def run_all(names: list[str], seeds: list[int], place: Place, *, jobs: int) -> None:
+    """Train and measure what has no result yet; prints as it goes."""
+    began = time.monotonic()
+    runs = planned(names, seeds)
+    schedule = Schedule(runs, collect(place.output), place)
+
+    def finished(job: Job, outcome: Outcome) -> None:
+        results = collect(place.output)
+        passed = time.monotonic() - began
+        state = f'{outcome.value:.0f} s' if isinstance(outcome.value, float) else 'done'
+        if outcome.error:
+            state = f'FAILED\n{outcome.error}'
+        elif outcome.value is False:
+            state = 'stopped, the time is up'
+        else:
+            schedule.finished(job.name)
+        known = sum(run in results for run in runs)
+        print(f'{passed:5.0f} s, {known}/{len(runs)} runs: {job.name}: {state}', flush=True)
+
+    work(schedule.take, finished, processes=jobs, deadline=place.deadline)
 
 
-def measure(experiment: Experiment, config: TrainingConfig, model: Path, view: str) -> Errors:
-    """Return the errors of a trained network on the test clips of every setting."""
-    network = load_checkpoint(model, expected=config.task).network
-    task: Any = make_task(config)
-    if view:
-        task.aggregation = VIEWS[view]
-    errors: Errors = {}
-    for setting in experiment.settings:
-        source = make_source(
-            SourceConfig(split='test', setting=setting, clips=experiment.clips,
-                         options=dict(experiment.options)),
-            config.data, torch.device('cpu'),
-        )  # fmt: skip
-        result = validate(task, network, _batches(source, config.data))
-        errors[setting] = {name: result.metrics[name] for name in experiment.metrics}
-    return errors
-
-
-def _batches(source: Any, data: DataConfig) -> Iterable[Any]:
-    for start in range(0, source.count, data.validation_batch):
-        yield source.read(range(start, min(start + data.validation_batch, source.count)))
-
-
-def run_variant(
-    experiment: Experiment, variant: Variant, *, seed: int, steps: int | None, folder: Path
-) -> Errors:
-    """Train a variant, unless that was done, and return its errors."""
-    trained = variant
-    if variant.of:
-        trained = next(one for one in experiment.variants if one.name == variant.of)
-    config = configuration(
-        experiment, trained, seed=seed, steps=steps, cache=folder.parents[1] / 'clips'
-    )
-    run = folder / _file_name(trained.name)
-    if not (run / 'done').exists():
-        Trainer(config, make_task(config), run, resume=(run / 'state.pt').exists()).run()
-        (run / 'done').touch()
-    result = run / f'errors{"_" * bool(variant.view)}{variant.view}.json'
-    if not result.exists():
-        errors = measure(experiment, config, run / MODEL, variant.view)
-        result.write_text(json.dumps(errors, indent=1), encoding='utf-8')
-    loaded: Errors = json.loads(result.read_text(encoding='utf-8'))
-    return loaded
-
-
-def _file_name(name: str) -> str:
-    return ''.join(letter if letter.isalnum() else '_' for letter in name)
-
-
-def table(experiment: Experiment, results: Mapping[str, list[Errors]]) -> str:
-    """Return the mean and the standard deviation over the seeds as a Markdown table."""
-    columns = [
-        (setting, metric) for setting in experiment.settings for metric in experiment.metrics
-    ]
-    heads = [f'{metric} {setting}'.replace('_', ' ') for setting, metric in columns]
-    lines = ['| variant | ' + ' | '.join(heads) + ' |', '| --- |' + ' ---: |' * len(heads)]
-    for name, seeds in results.items():
-        cells = []
-        for setting, metric in columns:
-            values = [errors[setting][metric] for errors in seeds]
-            cells.append(f'{np.mean(values):.1f} ± {np.std(values):.1f}')
-        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
-
-
-def judge(claim: Claim, results: Mapping[str, list[Errors]]) -> dict[str, Any]:
-    """Return whether a claim holds in the mean, and for how many seeds."""
-    worse, better = (
-        np.array([errors[claim.setting][claim.metric] for errors in results[name]])
-        for name in (claim.worse, claim.better)
-    )
-    return {
-        'claim': f'{claim.metric}, {claim.setting.replace("_", " ")}: '
-        f'{claim.worse} > {claim.better}',
-        'means': [float(worse.mean()), float(better.mean())],
-        'holds': bool(worse.mean() > better.mean()),
-        'seeds': int((worse > better).sum()),
-        'of': len(worse),
-    }
-
-
-def run_experiment(
-    name: str, *, seeds: list[int], steps: int | None, output: Path
-) -> dict[str, Any]:
-    """Train and compare all variants of an experiment; prints as it goes."""
-    experiment = EXPERIMENTS[name]
-    results: dict[str, list[Errors]] = {variant.name: [] for variant in experiment.variants}
-    for seed in seeds:
-        for variant in experiment.variants:
-            folder = output / name / str(seed)
-            errors = run_variant(experiment, variant, seed=seed, steps=steps, folder=folder)
-            results[variant.name].append(errors)
-            print(f'{name}, seed {seed}, {variant.name}: {errors}', flush=True)
-    claims = [judge(claim, results) for claim in experiment.claims]
-    print(f'\n{experiment.title} (methods {experiment.source}), mm\n')
-    print(table(experiment, results))
-    for claim in claims:
-        sign = 'holds' if claim['holds'] else 'DOES NOT HOLD'
-        print(f'{sign} ({claim["seeds"]} of {claim["of"]} seeds): {claim["claim"]}')
-    return {'title': experiment.title, 'results': results, 'claims': claims}
-
-
-def main() -> int:
-    """Run what was asked for; 0 when every claim held."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('names', nargs='*', default=list(EXPERIMENTS), metavar='EXPERIMENT',
+def main(arguments: list[str] | None = None) -> int:
+    """Run or report what was asked for; 0 when every claim held."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
+    parser.add_argument('names', nargs='*', metavar='EXPERIMENT',
                         help=f'of {", ".join(EXPERIMENTS)} (default: all)')  # fmt: skip
     parser.add_argument('--seeds', default='0,1,2')
-    parser.add_argument('--steps', type=int, help='instead of each experiment’s own number')
-    parser.add_argument('--threads', type=int, default=0)
+    parser.add_argument('--scale', type=float, default=1.0, metavar='FACTOR',
+                        help='of the steps of every training')  # fmt: skip
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
+    parser.add_argument('--jobs', type=int, default=1, help='processes')
+    parser.add_argument('--threads', type=int, default=0,
+                        help='of a process (default: cores / jobs, 1 with a GPU)')  # fmt: skip
+    parser.add_argument('--minutes', type=float, default=math.inf,
+                        help='begin nothing after these, and stop what runs')  # fmt: skip
     parser.add_argument('--output', type=Path, default=REPOSITORY / 'output' / 'ablations')
+    parser.add_argument('--cache', type=Path, help='rendered clips (default: OUTPUT/clips)')
+    parser.add_argument('--report', nargs='*', type=Path, metavar='RESULTS.json',
+                        help='train nothing, report these (default: that of OUTPUT)')  # fmt: skip
     parser.add_argument('--json', type=Path)
-    arguments = parser.parse_args()
-    unknown = sorted(set(arguments.names) - set(EXPERIMENTS))
+    given: Any = parser.parse_args(arguments)
+    unknown = sorted(set(given.names) - set(EXPERIMENTS))
     if unknown:
         parser.error(f'there is no experiment {unknown[0]!r}: use {", ".join(EXPERIMENTS)}')
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    seeds = [int(seed) for seed in arguments.seeds.split(',')]
-    reports = {
-        name: run_experiment(name, seeds=seeds, steps=arguments.steps, output=arguments.output)
-        for name in arguments.names
-    }
-    if arguments.json:
-        arguments.json.write_text(json.dumps(reports, indent=1), encoding='utf-8')
-    return 0 if all(claim['holds'] for one in reports.values() for claim in one['claims']) else 1
+    if given.report is None:
+        place = Place(
+            output=given.output.absolute(),
+            cache=(given.cache or given.output / 'clips').absolute(),
+            device=given.device, threads=given.threads or _threads(given.device, given.jobs),
+            scale=given.scale, deadline=time.time() + 60.0 * given.minutes,
+        )  # fmt: skip
+        seeds = [int(seed) for seed in given.seeds.split(',')]
+        run_all(given.names or list(EXPERIMENTS), seeds, place, jobs=given.jobs)
+    results = read_results(given.report or [given.output / RESULTS])
+    report = make_report(results)
+    print(markdown(report))
+    given.output.mkdir(parents=True, exist_ok=True)
+    (given.output / 'report.md').write_text(markdown(report), encoding='utf-8')
+    if given.json:
+        write_json(given.json, report)
+    return 0 if held(report) else 1
+
+
+def _threads(device: str, jobs: int) -> int:
+    return 1 if device == 'cuda' else max(1, (os.cpu_count() or 1) // jobs)
 
 
 if __name__ == '__main__':

@@ -77,8 +77,18 @@ class Trainer:
     def __init__(
         self, config: TrainingConfig, task: Task, folder: Path, *,
         world: World | None = None, resume: bool = False, progress: Progress | None = None,
+        pictures: bool = True,
     ) -> None:  # fmt: skip
         """Build the network and the data, or take up the run in ``folder``.
+
+        Args:
+            config: what is trained and how.
+            task: made from it.
+            folder: of the run.
+            world: the processes that train it together.
+            resume: take up the run in the folder.
+            progress: told what happens.
+            pictures: draw curves and samples with every validation.
 
         Raises:
             TrainingError: the run cannot start or be resumed.
@@ -86,6 +96,7 @@ class Trainer:
         self._config, self._task, self._folder = config, task, folder
         self._world = world or World()
         self._progress = progress
+        self._pictures = pictures
         self._check_folder(resume)
         _set_up_torch(config)
         # Initial weights are the same on every process and do not depend on the data.
@@ -246,7 +257,8 @@ class Trainer:
             if best is None or math.isnan(best) or new <= best:
                 self._best = result.metrics
                 self._export()
-            self._draw()
+            if self._pictures:
+                self._draw()
             if self._progress is not None:
                 self._progress.validated(self.step, result.metrics)
         self._world.wait()
