@@ -5,6 +5,7 @@ width W goes from -0.5 to W - 0.5. They are real numbers and may lie outside the
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -166,10 +167,20 @@ def jitter_boxes(
     return torch.cat([centre - half, centre + half], dim=-1)
 
 
-def jitter_gains(images: Tensor, generator: torch.Generator, width: float = 0.4) -> Tensor:
-    """Multiply each channel of images (N, C, H, W) by a gain uniform in 1 +- ``width``."""
-    gains = 1 + width * (2 * torch.rand(*images.shape[:2], generator=generator) - 1)
-    return (images * gains.to(images)[..., None, None]).clamp(0.0, 1.0)
+def jitter_gains(
+    images: Tensor, draws: Sequence[torch.Generator], width: float = 0.4
+) -> Tensor:  # fmt: skip
+    """Multiply each channel of clips by a gain uniform in 1 +- ``width``, all frames alike.
+
+    Args:
+        images: (N, C, H, W) in 0..1, clip after clip.
+        draws: a generator on the CPU for each of the clips.
+        width: largest change, as a share.
+    """
+    drawn = torch.stack([torch.rand(images.shape[1], generator=draw) for draw in draws])
+    gains = (1 + width * (2 * drawn - 1)).to(images.dtype).to(images.device, non_blocking=True)
+    gains = gains.repeat_interleave(len(images) // len(draws), dim=0)
+    return (images * gains[..., None, None]).clamp_(0.0, 1.0)
 
 
 def sample_boxes(images: Tensor, rows: Tensor, boxes: Tensor, size: int) -> Tensor:

@@ -168,13 +168,16 @@ def test_jitter_keeps_missing_boxes_missing():
     assert torch.isnan(moved).all()
 
 
-def test_gains_change_every_channel_by_its_own_factor():
-    image = torch.full((4, 3, 8, 8), 0.5)
-    changed = jitter_gains(image, torch.Generator().manual_seed(5))
+def test_gains_change_every_channel_of_a_clip_by_its_own_factor():
+    image = torch.full((8, 3, 8, 8), 0.5)
+    changed = jitter_gains(image, [torch.Generator().manual_seed(seed) for seed in range(4)])
     assert changed.std(dim=(2, 3)).max() < 1e-6
+    assert torch.equal(changed[0::2], changed[1::2])
     assert changed[:, :, 0, 0].unique().numel() == 12
     assert changed.min() >= 0.3 - 1e-6
     assert changed.max() <= 0.7 + 1e-6
+    gain = 1 + 0.4 * (2 * torch.rand(3, generator=torch.Generator().manual_seed(2)) - 1)
+    torch.testing.assert_close(changed[4, :, 0, 0], 0.5 * gain)
 
 
 def test_tensors_that_do_not_fit_are_refused():

@@ -97,9 +97,7 @@ class WildHandsTask:
             )  # fmt: skip
             batch = _turned(batch, angles)
         if own.gain:
-            clips = zip(batch.image.split(batch.frames), draws, strict=True)
-            images = [_gained(clip, draw, own.gain) for clip, draw in clips]
-            batch = dataclasses.replace(batch, image=torch.cat(images))
+            batch = dataclasses.replace(batch, image=jitter_gains(batch.image, draws, own.gain))
         return batch
 
     def loss(
@@ -149,19 +147,21 @@ class WildHandsTask:
 
 
 def _turned(batch: ViewBatch, angles: Tensor) -> ViewBatch:
-    """Rotate the clips of a batch by angles (B,); those by zero are not resampled."""
-    angles = angles.repeat_interleave(batch.frames).to(batch.image.device)
+    """Rotate the clips of a batch by angles (B,), on the CPU; those by zero are not resampled."""
+    angles = angles.repeat_interleave(batch.frames)
     (rows,) = angles.nonzero(as_tuple=True)
     if not len(rows):
         return batch
+    device = batch.image.device
+    angles, rows = (one.to(device, non_blocking=True) for one in (angles[rows], rows))
     part = dataclasses.replace(batch, frames=1).select(rows)
     turned = turn_views(
-        angles[rows], image=part.image, intrinsics=part.intrinsics, joints=part.joints,
+        angles, image=part.image, intrinsics=part.intrinsics, joints=part.joints,
         pixels=part.pixels, visible=part.visible, global_orient=part.global_orient,
         translation=part.translation, hand_mask=part.hand_mask, surface=part.surface,
     )  # fmt: skip
     if part.boxes is not None:
-        turned['boxes'] = _turned_boxes(part.boxes, part.intrinsics, turn_matrices(angles[rows]))
+        turned['boxes'] = _turned_boxes(part.boxes, part.intrinsics, turn_matrices(angles))
     changes = {
         name: getattr(batch, name).index_copy(0, rows, values)
         for name, values in turned.items()
@@ -182,10 +182,3 @@ def _squares(boxes: Tensor, scale: float) -> Tensor:
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
     half = (boxes[..., 2:] - boxes[..., :2]).amax(dim=-1, keepdim=True) * (scale / 2)
     return torch.cat([centre - half, centre + half], dim=-1)
-
-
-def _gained(clip: Tensor, draw: Generator, width: float) -> Tensor:
-    """Multiply the channels of all frames (T, C, H, W) of a clip by the same gains."""
-    flat = clip.transpose(0, 1).flatten(1, 2)[None]  # (1, C, T H, W)
-    changed = jitter_gains(flat, draw, width)[0]
-    return changed.unflatten(1, (len(clip), -1)).transpose(0, 1)
