@@ -1,7 +1,7 @@
 """The batched renderer: exactness against ray casting, both backends, frames per second.
 
     python benchmarks/renderer.py [--device cpu] [--clips 16] [--seconds 10] [--threads 1]
-        [--workers 0] [--views 24] [--json FILE]
+        [--workers 0] [--ahead 1] [--views 24] [--json FILE]
 
 Exactness needs trimesh and embreex (requirements/test.txt). The share of the peak is that of the
 bytes of G-buffers and images alone, a lower bound of what moves, against a plain copy on the same
@@ -13,7 +13,9 @@ import json
 import platform
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -121,16 +123,26 @@ def exactness(views: int, rectified: bool, device: torch.device) -> dict[str, fl
     }
 
 
-def speed(work: Callable[[int], Any], frames: int, seconds: float, device: torch.device) -> float:
-    """Return frames a second of ``work(first clip)``, which renders ``frames`` each time."""
-    work(0)
-    _finish(device)
-    began, rounds = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        rounds += 1
-        work(rounds)
+def speed(
+    work: Callable[[int], Any], frames: int, seconds: float, device: torch.device, ahead: int = 1
+) -> float:
+    """Return frames a second of ``work(number)``, which renders ``frames`` each time.
+
+    ``ahead`` threads render at a time, as those that prepare batches for a training do.
+    """
+    with ThreadPoolExecutor(ahead) as pool:
+        deque(pool.map(work, range(ahead)), maxlen=0)
         _finish(device)
-    return rounds * frames / (time.perf_counter() - began)
+        began, rounds = time.perf_counter(), 0
+        waiting = deque(pool.submit(work, number) for number in range(ahead))
+        while time.perf_counter() - began < seconds:
+            waiting.popleft().result()
+            rounds += 1
+            waiting.append(pool.submit(work, ahead + rounds))
+        for last in waiting:
+            last.result()
+        _finish(device)
+    return (rounds + ahead) * frames / (time.perf_counter() - began)
 
 
 def bandwidth(device: torch.device) -> float:
@@ -152,7 +164,9 @@ def bytes_a_frame(simulator: BatchSimulator, streams: Sequence[str]) -> float:
     return float(total)
 
 
-def speeds(clips: int, seconds: float, device: torch.device, workers: int) -> dict[str, float]:
+def speeds(
+    clips: int, seconds: float, device: torch.device, workers: int, ahead: int
+) -> dict[str, float]:
     """Return frames a second of G-buffers, of one sensor and of all four, and share of the peak."""
     simulator = BatchSimulator(SimulationConfig(), device, workers=workers)
     frames = 8 * clips
@@ -165,10 +179,10 @@ def speeds(clips: int, seconds: float, device: torch.device, workers: int) -> di
             pass
 
     results = {
-        'gbuffers': speed(gbuffers, frames, seconds, device),
-        'thermal': speed(lambda i: simulator.clips(numbers(i)), frames, seconds, device),
+        'gbuffers': speed(gbuffers, frames, seconds, device, ahead),
+        'thermal': speed(lambda i: simulator.clips(numbers(i)), frames, seconds, device, ahead),
         'four_sensors': speed(
-            lambda i: simulator.clips(numbers(i), MODALITIES), frames, seconds, device
+            lambda i: simulator.clips(numbers(i), MODALITIES), frames, seconds, device, ahead
         ),
     }
     moved = bytes_a_frame(simulator, MODALITIES) * results['four_sensors']
@@ -187,6 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--seconds', type=float, default=10.0, help='length of each measurement')
     parser.add_argument('--threads', type=int, default=1, help='threads of torch on CPUs')
     parser.add_argument('--workers', type=int, default=0, help='processes that draw the clips')
+    parser.add_argument('--ahead', type=int, default=1, help='threads that render')
     parser.add_argument('--views', type=int, default=24, help='images compared with ray casting')
     parser.add_argument('--json', type=Path, help='write the figures here')
     options = parser.parse_args(arguments)
@@ -206,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
             missed.append(f'depth {name}')
         if exact['mask_iou'] < LEAST_OVERLAP[lens]:
             missed.append(f'mask {name}')
-    fast = speeds(options.clips, options.seconds, device, options.workers)
+    fast = speeds(options.clips, options.seconds, device, options.workers, options.ahead)
     figures['speed'] = fast
     print(
         f'{device.type}, 320x256 and 320x240: {fast["gbuffers"]:,.0f} G-buffers/s, '

@@ -34,8 +34,8 @@ def plane_tables(
     """
     scene = np.stack([_planes(room) for room in rooms])[clips]  # (N, 7, 4, 4): n|d, u|, v|, half
     rotation, origin = T_scene_cam[:, :3, :3], T_scene_cam[:, :3, 3]
-    axes = np.einsum('nij,npki->npkj', rotation, scene[:, :, :3, :3])
-    starts = np.einsum('ni,npki->npk', origin, scene[:, :, :3, :3]) + scene[:, :, :3, 3]
+    axes = scene[:, :, :3, :3] @ rotation[:, None]
+    starts = (scene[:, :, :3, :3] @ origin[:, None, :, None])[..., 0] + scene[:, :, :3, 3]
     table = np.zeros((len(clips), PLANES, VALUES), np.float32)
     above = starts[..., 0]
     table[..., NORMAL] = axes[:, :, 0]

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.batch_poses import models
 from hand_pose_ros.simulation.bodies import RINGS, Bodies
 from hand_pose_ros.simulation.kernels import vertex_normals
@@ -72,7 +73,7 @@ class BatchBodies:
         """
         count = len(betas)
         shapes, firsts = np.unique(betas, axis=0, return_inverse=True)
-        which = torch.as_tensor(np.ravel(firsts), device=self._device)
+        which = put(np.ravel(firsts), self._device)
         parts = []
         for index, side in enumerate(SIDES):
             template, directions, weights = self._sides[index]
@@ -125,9 +126,8 @@ class BatchBodies:
         turn = torch.atan2((z_rest * y_hand).sum(-1), (y_rest * y_hand).sum(-1))
         distance, thicker, wider, left = self._rings.T
         # The rings of the upper arm are upright on another axis.
-        shoulder = torch.tensor(_SHOULDER, device=rim.device) * torch.tensor(
-            [1.0, side, 1.0], device=rim.device
-        )
+        x, y, z = _SHOULDER
+        shoulder = put([x, y * side, z], rim.device)
         elbow = centre[:, 0] + _ELBOW * axis
         above = torch.nn.functional.normalize(shoulder - elbow, dim=-1)
         bent = (distance > _ELBOW)[:, None]
@@ -141,7 +141,7 @@ class BatchBodies:
         y = torch.nn.functional.normalize(y - (y * axes).sum(-1, keepdim=True) * axes, dim=-1)
         z = torch.linalg.cross(axes, y)
         local = (rim - centre) @ hand  # (M, C, 3) in the hand's axes
-        local = local * torch.tensor([side, 1.0, side], device=local.device)
+        local = local * put([side, 1.0, side], local.device)
         slant = (1 - distance / _REACH).clamp(min=0)
         points = (
             middle[:, :, None]
@@ -153,7 +153,7 @@ class BatchBodies:
         return torch.cat([points.flatten(1, 2), end], 1)
 
     def _put(self, array: Array) -> Tensor:
-        return torch.as_tensor(np.asarray(array, np.float32), device=self._device)
+        return put(np.asarray(array, np.float32), self._device)
 
 
 def _parts(bodies: Bodies) -> NDArray[np.uint8]:

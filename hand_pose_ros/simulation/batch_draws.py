@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from hand_pose_ros.simulation.batch_config import SPLITS, SimulationConfig
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.batch_draws_heat import draw_heat
 from hand_pose_ros.simulation.batch_draws_light import draw_light, random_colour
 from hand_pose_ros.simulation.batch_environment import DepthLook, Environment, Heat, Light, Person
@@ -101,5 +102,5 @@ def _stack(kind: type[_Look], clips: list[dict[str, Any]], device: torch.device 
     for field in fields(kind):
         values = np.stack([np.asarray(clip[field.name]) for clip in clips])
         kept = np.int64 if np.issubdtype(values.dtype, np.integer) else np.float32
-        tensors[field.name] = torch.from_numpy(values.astype(kept)).to(device)
+        tensors[field.name] = put(values.astype(kept), device)
     return kind(**tensors)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros.datasets.batch import ViewBatch
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.batch_draw import rotation_vectors
 from hand_pose_ros.simulation.batch_poses import models
 from hand_pose_ros.simulation.batch_views import Views
@@ -53,19 +54,20 @@ def hand_labels(states: HandStates, views: Views, gbuffer: GBuffer) -> dict[str,
     the image; the labels of the others are NaN, and their grasp is -1.
     """
     T = views.T_scene_cam
-    joints = np.einsum('nskc,ncd->nskd', states.joints - T[:, None, None, :3, 3], T[:, :3, :3])
-    flat = torch.as_tensor(joints.reshape(len(T), -1, 3).astype(np.float32))
-    pixels = views.project(flat.to(gbuffer.depth.device)).unflatten(1, (2, 21))
-    edge = torch.tensor([views.camera.width - 1, views.camera.height - 1], device=pixels.device)
+    joints = (states.joints - T[:, None, None, :3, 3]) @ T[:, None, :3, :3]
+    flat = joints.reshape(len(T), -1, 3).astype(np.float32)
+    device = gbuffer.depth.device
+    pixels = views.project(put(flat, device)).unflatten(1, (2, 21))
+    edge = put([views.camera.width - 1, views.camera.height - 1], device)
     inside = ((pixels >= 0) & (pixels <= edge)).all(-1)
-    present = torch.as_tensor(states.present, device=pixels.device)
+    present = put(states.present, device)
     valid = present & (inside.sum(-1) >= LEAST_INSIDE)
-    depth = torch.as_tensor(joints[..., 2].astype(np.float32), device=pixels.device)
+    depth = put(joints[..., 2].astype(np.float32), device)
     visible = inside & valid[..., None] & _unhidden(pixels, depth, inside, gbuffer)
     wrists = np.stack(
         [models()[side].rest_joints(states.betas)[:, 0] for side in SIDES], 1
     )  # (N, 2, 3), what the translation is added to
-    turned = np.einsum('ndc,nsde->nsce', T[:, :3, :3], states.rotations)
+    turned = T[:, None, :3, :3].swapaxes(-1, -2) @ states.rotations
     labels = {
         'joints': joints,
         'global_orient': rotation_vectors(turned),
@@ -74,10 +76,10 @@ def hand_labels(states: HandStates, views: Views, gbuffer: GBuffer) -> dict[str,
         'translation': joints[:, :, 0] - wrists,
     }
     result = {
-        name: _masked(torch.as_tensor(array.astype(np.float32), device=pixels.device), valid)
+        name: _masked(put(array.astype(np.float32), device), valid)
         for name, array in labels.items()
     }
-    grasp = torch.as_tensor(states.grasp, device=pixels.device)
+    grasp = put(states.grasp, device)
     result['pixels'] = _masked(pixels, valid)
     result['visible'] = visible
     result['grasp'] = torch.where(valid, grasp, -1)
@@ -134,4 +136,4 @@ def _unhidden(pixels: Tensor, depth: Tensor, inside: Tensor, gbuffer: GBuffer) -
     # Beside its outline a joint's pixel shows what is behind it; only its own skin may be before.
     side = torch.arange(2, device=depth.device)[:, None]
     own = (seen == side + 1) | (seen == side + 3)
-    return before > depth - own * torch.tensor(_FLESH, device=depth.device)
+    return before > depth - own * put(_FLESH, depth.device)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.batch_objects import Things
 from hand_pose_ros.simulation.batch_plan import ClipPlan
 from hand_pose_ros.simulation.batch_rasterizer import Meshes
@@ -33,9 +34,9 @@ def scene_meshes(
     arms = torch.zeros((len(bodies.faces), 3), dtype=torch.uint8, device=device)
     arms[:, 0] = bodies.parts
     count, start = len(plans), len(bodies.attributes)
-    faces = _put(_padded([thing.faces for thing in made]), device)
-    codes = _put(_padded([thing.codes for thing in made]), device)
-    texture = _put(_padded([thing.texture.astype(np.float32) for thing in made]), device)
+    faces = put(_padded([thing.faces for thing in made]), device)
+    codes = put(_padded([thing.codes for thing in made]), device)
+    texture = put(_padded([thing.texture.astype(np.float32) for thing in made]), device)
     looks = bodies.attributes.new_zeros((count, texture.shape[1], bodies.attributes.shape[1]))
     looks[..., -2:] = texture
     return Meshes(
@@ -46,8 +47,8 @@ def scene_meshes(
         looks=torch.cat([bodies.attributes.expand(count, -1, -1), looks], 1),
         codes=torch.cat([arms.expand(count, -1, -1), codes], 1),
         hand_faces=bodies.hand_faces,
-        flats=_put(_padded([plan.room.flats.astype(np.float32) for plan in plans]), device),
-        flat_items=torch.tensor([1 + len(plan.solids) for plan in plans], device=device),
+        flats=put(_padded([plan.room.flats.astype(np.float32) for plan in plans]), device),
+        flat_items=put([1 + len(plan.solids) for plan in plans], device),
     )
 
 
@@ -61,10 +62,10 @@ def _placed(
     for clip, plan in enumerate(plans):
         for number, solid in enumerate(plan.solids):
             poses[clip, :, number] = solid.T_scene_item
-    owner = _put(_padded([thing.owner for thing in made]), device)
-    local = _put(_padded([thing.points.astype(np.float32) for thing in made]), device)
-    outward = _put(_padded([thing.normals.astype(np.float32) for thing in made]), device)
-    T = _put(poses.astype(np.float32), device)
+    owner = put(_padded([thing.owner for thing in made]), device)
+    local = put(_padded([thing.points.astype(np.float32) for thing in made]), device)
+    outward = put(_padded([thing.normals.astype(np.float32) for thing in made]), device)
+    T = put(poses.astype(np.float32), device)
     chosen = torch.stack([T[clip][:, owner[clip]] for clip in range(len(plans))])  # (B, T, V, 4, 4)
     turn, shift = chosen[..., :3, :3], chosen[..., :3, 3]
     points = (turn * local[:, None, :, None]).sum(-1) + shift
@@ -78,7 +79,3 @@ def _padded(arrays: Sequence[NDArray]) -> NDArray:
     for row, array in zip(result, arrays, strict=True):
         row[: len(array)] = array
     return result
-
-
-def _put(array: NDArray, device: torch.device) -> Tensor:
-    return torch.as_tensor(array, device=device)

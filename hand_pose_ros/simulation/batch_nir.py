@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.simulation import batch_noise as noise
+from hand_pose_ros.simulation.batch_device import worth_while
 from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
+from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
-from hand_pose_ros.simulation.batch_surfaces import Arms, arms, clothing, look_up, per_frame, put
+from hand_pose_ros.simulation.batch_surfaces import Arms, arms, clothing, look_up, per_frame, write
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _SALT = 61
@@ -32,10 +34,16 @@ def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
         noise.frame_numbers(environment.seeds, frames, _SALT),
         (image.shape[1], image.shape[2]),
     )
+    return _developed(image, grain, 2 * per_frame(light.nir_noise, gbuffer))[:, None]
+
+
+@fused
+def _developed(image: Tensor, grain: Tensor, sigma: Tensor) -> Tensor:
+    """Return 8-bit images as 0..1: light (N, H, W) with noise, ``sigma`` (N, 1, 1)."""
     # Shot noise grows with the root of the light, read noise is always there.
-    grain *= (image.clamp(0, 1) + 0.15).sqrt_()
-    image.addcmul_(grain, 2 * per_frame(light.nir_noise, gbuffer)).add_(_DARK)
-    return image.clamp_(0, 1).mul_(255).round_().div_(255)[:, None]
+    grain = grain * (image.clamp(0, 1) + 0.15).sqrt_()
+    image = image.addcmul(grain, sigma).add_(_DARK)
+    return image.clamp_(0, 1).mul_(255).round_().div_(255)
 
 
 def _automatic_exposure(first: Tensor, light: Light) -> Tensor:
@@ -53,7 +61,7 @@ def reflectance(gbuffer: GBuffer, environment: Environment) -> Tensor:
     light = environment.light
     (albedo,) = look_up(gbuffer, light.nir_surfaces[..., None], light.nir_items[..., None])
     seen = arms(gbuffer)
-    put(albedo, seen.pixels, _arm_reflectance(seen, environment.person, light))
+    write(albedo, seen.pixels, _arm_reflectance(seen, environment.person, light))
     return albedo.clamp_(0.02, 1)
 
 
@@ -65,9 +73,12 @@ def _pattern(gbuffer: GBuffer, light: Light) -> Tensor:
         light.pattern_scale,
         light.pattern_offset,
     )[:, 0]
-    pattern *= 0.12 * per_frame(light.clutter, gbuffer)
-    pattern *= gbuffer.surface == 0
-    return pattern.add_(1).clamp_(0.3, 1.5)
+    return _factors(pattern, 0.12 * per_frame(light.clutter, gbuffer), gbuffer.surface)
+
+
+@fused
+def _factors(pattern: Tensor, strength: Tensor, surface: Tensor) -> Tensor:
+    return (pattern * strength).mul_(surface == 0).add_(1).clamp_(0.3, 1.5)
 
 
 def _arm_reflectance(seen: Arms, person: Person, light: Light) -> Tensor:
@@ -82,13 +93,20 @@ def _arm_reflectance(seen: Arms, person: Person, light: Light) -> Tensor:
 
 def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
     """Return grey levels (N, H, W) of white under the lamp, the room's light and the sun."""
-    active = (0.25 + 0.75 * gbuffer.facing) / gbuffer.depth.clamp(min=_NEAREST) ** 2
-    active *= per_frame(light.nir_power, gbuffer)
-    active *= openness(gbuffer, 0.6 * light.occlusion)
-    if light.sun.any():
+    active = _active(
+        gbuffer.facing, gbuffer.depth, per_frame(light.nir_power, gbuffer),
+        openness(gbuffer, 0.6 * light.occlusion),
+    )  # fmt: skip
+    if worth_while(light.sun):
         flood, slope = (per_frame(value, gbuffer) for value in light.nir_flood.T)
         across = torch.linspace(-1, 1, active.shape[2], device=active.device)
         sun = diffuse(gbuffer, light.sun_direction) * shadow(gbuffer, light.shadow)
         active += flood * (0.35 + 0.65 * sun) * (1 + slope * across)
         active += 2.0 * glare(gbuffer, light)
     return active
+
+
+@fused
+def _active(facing: Tensor, depth: Tensor, power: Tensor, open_share: Tensor) -> Tensor:
+    """Return what the camera's own lamp gives; it falls with the square of the distance."""
+    return (0.25 + 0.75 * facing) / depth.clamp(min=_NEAREST) ** 2 * power * open_share

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.sensors import stamp_number
 
 _BANK = 1024  # side of the noise banks, pixels
@@ -52,8 +53,15 @@ def _sliced(bank: Tensor, places: list[tuple[int, int]], size: tuple[int, int]) 
 
 def _gathered(bank: Tensor, places: list[tuple[int, int]], size: tuple[int, int]) -> Tensor:
     """Copy all windows at once, which is faster on GPUs."""
-    rows, columns = torch.tensor(places, device=bank.device).reshape(-1, 2).T
-    return bank.unfold(0, size[0], 1).unfold(1, size[1], 1)[rows, columns]
+    corners = torch.tensor(places).reshape(-1, 2).to(bank.device, non_blocking=True)
+    return _cut(bank, corners, *size)
+
+
+@fused
+def _cut(bank: Tensor, corners: Tensor, height: int, width: int) -> Tensor:
+    """Return the windows (K, H, W) of a bank that begin at ``corners`` (K, 2), row and column."""
+    rows = corners[:, 0, None, None] + torch.arange(height, device=bank.device)[:, None]
+    return bank[rows, corners[:, 1, None, None] + torch.arange(width, device=bank.device)]
 
 
 def frame_numbers(seeds: tuple[int, ...], frames: int, salt: int) -> list[int]:
@@ -94,14 +102,21 @@ def patterns(kinds: Tensor, coordinates: Tensor, scales: Tensor, offsets: Tensor
     Returns:
         (N, C, H, W), about unit variance.
     """
-    frames = len(coordinates) // len(kinds)
-    kinds, scales, offsets = (
-        values.repeat_interleave(frames, 0) for values in (kinds, scales, offsets)
-    )
+    clips, (count, height, width) = len(kinds), coordinates.shape[:3]
     tiles = pattern_bank(coordinates.device)[kinds]
+    # The frames of a clip are sampled as one tall image.
+    tall = coordinates.reshape(clips, -1, width, 2)
+    grid = _on_tiles(tall, scales, offsets)
+    found = functional.grid_sample(tiles, grid, mode='bilinear', align_corners=True)
+    found = found.unflatten(2, (count // clips, height)).transpose(1, 2)
+    return found.reshape(count, -1, height, width)
+
+
+@fused
+def _on_tiles(coordinates: Tensor, scales: Tensor, offsets: Tensor) -> Tensor:
+    """Return where surface coordinates (B, H, W, 2) lie on a tile, -1..1."""
     grid = torch.addcmul(offsets[:, None, None], coordinates, scales[:, None, None, None])
-    grid.frac_().abs_().mul_(2).sub_(1)
-    return functional.grid_sample(tiles, grid, mode='bilinear', align_corners=True)
+    return grid.frac().abs().mul(2).sub(1)
 
 
 def lens_kernels(sigma: Tensor, halo: Tensor, radius: int = 4) -> Tensor:

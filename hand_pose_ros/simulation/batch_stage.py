@@ -11,6 +11,7 @@ from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.simulation.batch_background import plane_tables
 from hand_pose_ros.simulation.batch_bodies import BatchBodies
 from hand_pose_ros.simulation.batch_config import SimulationConfig
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.batch_draw import generator, rotation_vectors
 from hand_pose_ros.simulation.batch_labels import HandStates
 from hand_pose_ros.simulation.batch_meshes import scene_meshes
@@ -104,7 +105,7 @@ class Stage:
     def _planes(self, views: Views) -> Tensor:
         clips = np.repeat(np.arange(len(self.plans)), self._frames)
         planes = plane_tables([plan.room for plan in self.plans], clips, views.T_scene_cam)
-        return torch.as_tensor(planes, device=self._device)
+        return put(planes, self._device)
 
 
 def _first_twin(config: SimulationConfig, stream: str) -> int:
@@ -143,7 +144,7 @@ def _pose(bodies: BatchBodies, drawn: Drawn) -> tuple[HandStates, Meshes]:
     vertices = bodies.vertices(betas, np.stack(rotations, 1), np.stack(origins, 1), hands, forearms)
     normals = bodies.normals(vertices)
     present = np.repeat([plan.present for plan in plans], frames, 0)
-    gone = torch.as_tensor(~present, device=vertices.device)
+    gone = put(~present, vertices.device)
     gone = gone.repeat_interleave(bodies.vertex_count // 2, 1)
     vertices = torch.where(gone[..., None], torch.nan, vertices)
     states = HandStates(

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.batch_environment import LOOKS, Person
+from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
 _GLOVE_END = -0.06  # metres along the forearm
@@ -33,10 +35,18 @@ def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor, step: int = 1) ->
     """
     table = torch.cat([surfaces, items], dim=1)
     item, material = gbuffer.item[:, ::step, ::step], gbuffer.material[:, ::step, ::step]
-    number = item.clamp(max=items.shape[1])
+    return _looked_up(item, material, table, items.shape[1], gbuffer.frames)
+
+
+@fused
+def _looked_up(
+    item: Tensor, material: Tensor, table: Tensor, most: int, frames: int
+) -> list[Tensor]:
+    """Return the C columns of tables (B, looks + most, C) at every pixel (N, h, w)."""
+    number = item.clamp(max=most)
     key = torch.where(number > 0, number + (LOOKS - 1), material).int()
     if len(table) > 1:
-        clips = torch.arange(len(key), device=key.device, dtype=torch.int32) // gbuffer.frames
+        clips = torch.arange(len(key), device=key.device, dtype=torch.int32) // frames
         key += (clips * table.shape[1])[:, None, None]
     flat = key.view(-1)
     return [
@@ -82,7 +92,7 @@ def arms(gbuffer: GBuffer) -> Arms:
     odd = (surface[places] & 1).bool()
     parts = places[odd], places[~odd]
     pixels = torch.cat(parts)
-    counts = torch.tensor([len(part) for part in parts], device=pixels.device)
+    counts = put([len(part) for part in parts], pixels.device)
     per_clip = gbuffer.frames * gbuffer.depth[0].numel()
     attributes = gbuffer.attributes.flatten(0, 2)[pixels]
     alone = len(gbuffer.depth) == gbuffer.frames
@@ -90,7 +100,9 @@ def arms(gbuffer: GBuffer) -> Arms:
         pixels=pixels,
         clip=counts.new_zeros(1) if alone else pixels // per_clip,
         counts=counts,
-        side=counts.new_tensor([0, 1]).repeat_interleave(counts, output_size=len(pixels)),
+        side=torch.arange(2, device=pixels.device).repeat_interleave(
+            counts, output_size=len(pixels)
+        ),
         hand=surface[pixels] <= 2,
         attributes=dict(zip(ATTRIBUTES, attributes.T.contiguous(), strict=True)),
         facing=gbuffer.facing.reshape(-1)[pixels],
@@ -99,11 +111,12 @@ def arms(gbuffer: GBuffer) -> Arms:
 
 def shifted(images: Tensor, shifts: Tensor, frames: int) -> Tensor:
     """Move the images (N, h, w) of each clip by whole pixels (B, 2) down and right, around."""
-    moved = [
-        torch.roll(images[clip * frames : (clip + 1) * frames], (int(down), int(right)), (1, 2))
-        for clip, (down, right) in enumerate(shifts.tolist())
-    ]
-    return torch.cat(moved)
+    height, width = images.shape[1:]
+    down, right = shifts.long().repeat_interleave(frames, 0)[:, :, None].unbind(1)
+    rows = (torch.arange(height, device=images.device) - down) % height  # (N, h)
+    columns = (torch.arange(width, device=images.device) - right) % width
+    image = torch.arange(len(images), device=images.device)[:, None, None]
+    return images[image, rows[:, :, None], columns[:, None]]
 
 
 def clothing(seen: Arms, person: Person) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,7 +129,7 @@ def clothing(seen: Arms, person: Person) -> tuple[Tensor, Tensor, Tensor]:
     return glove, sleeve, watch
 
 
-def put(images: Tensor, places: Tensor, values: Tensor) -> None:
+def write(images: Tensor, places: Tensor, values: Tensor) -> None:
     """Write values (M,) at places (M,) of flattened images (N, H, W), in place."""
     images.view(-1).index_copy_(0, places, values.to(images.dtype))
 
@@ -135,13 +148,13 @@ def scene_places(gbuffer: GBuffer) -> Tensor:
     rays = gbuffer.rays[:, ::COARSE, ::COARSE]
     depth = gbuffer.depth[:, ::COARSE, ::COARSE]
     return torch.stack([
-        depth * along(gbuffer, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
+        depth * along(gbuffer.T_scene_cam, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
     ])  # fmt: skip
 
 
-def along(gbuffer: GBuffer, rays: Tensor, axis: int) -> Tensor:
+def along(T_scene_cam: Tensor, rays: Tensor, axis: int) -> Tensor:
     """Return the step of the rays along an axis of the scene per metre of depth."""
-    row = gbuffer.T_scene_cam[:, axis, :3, None, None].to(rays.dtype)
+    row = T_scene_cam[:, axis, :3, None, None].to(rays.dtype)
     return row[:, 0] * rays[..., 0] + row[:, 1] * rays[..., 1] + row[:, 2]
 
 

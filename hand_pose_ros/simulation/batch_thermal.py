@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from hand_pose_ros.rig.thermal import ABSOLUTE_ZERO, ThermalValues
 from hand_pose_ros.simulation import batch_noise as noise
+from hand_pose_ros.simulation.batch_device import worth_while
 from hand_pose_ros.simulation.batch_environment import LAP, Environment, Heat, Person
 from hand_pose_ros.simulation.batch_surfaces import (
     COARSE,
@@ -17,9 +18,9 @@ from hand_pose_ros.simulation.batch_surfaces import (
     finer,
     look_up,
     per_frame,
-    put,
     scene_places,
     shifted,
+    write,
 )
 from hand_pose_ros.simulation.gbuffer import GBuffer
 from hand_pose_ros.simulation.thermal import emissivity
@@ -65,7 +66,7 @@ def temperatures(gbuffer: GBuffer, environment: Environment) -> Tensor:
     celsius = _surroundings(gbuffer, environment)
     warmth = _arm_temperatures(seen, environment.person, heat)
     _add_traces(celsius, gbuffer, seen, warmth, heat)
-    put(celsius, seen.pixels, warmth)
+    write(celsius, seen.pixels, warmth)
     celsius = noise.convolve(celsius, _lens(heat, gbuffer.frames))
     _add_camera(celsius, gbuffer.frames, environment)
     return celsius
@@ -77,7 +78,7 @@ def _surroundings(gbuffer: GBuffer, environment: Environment) -> Tensor:
     (celsius,) = look_up(gbuffer, heat.surfaces[..., None], heat.items[..., None])
     celsius += finer(_uneven(gbuffer, heat), (celsius.shape[1], celsius.shape[2]))
     lap = gbuffer.material == LAP
-    if lap.any():
+    if worth_while(lap):
         warmer = per_frame(heat.surfaces[:, LAP] - heat.ambient, gbuffer)
         celsius += lap * (warmer * _OUTLINE * (gbuffer.facing - 1))
     return celsius
@@ -94,7 +95,7 @@ def _uneven(gbuffer: GBuffer, heat: Heat) -> Tensor:
         heat.pattern_offset,
     )
     kelvin = weak.mul_(pattern[:, 0]).addcmul_(strong, pattern[:, 1])
-    if heat.patches[:, :, 4].any():
+    if worth_while(heat.patches[:, :, 4]):
         kelvin += _warm_patches(gbuffer, heat)
     return kelvin
 
@@ -104,7 +105,7 @@ def _warm_patches(gbuffer: GBuffer, heat: Heat) -> Tensor:
     x, y = scene_places(gbuffer)
     total = torch.zeros_like(x)
     for patch in range(heat.patches.shape[1]):
-        if not heat.patches[:, patch, 4].any():
+        if not worth_while(heat.patches[:, patch, 4]):
             continue
         values = (per_frame(value, gbuffer) for value in heat.patches[:, patch].T)
         centre_x, centre_y, size_x, size_y, kelvin, edge = values
@@ -142,15 +143,15 @@ def _add_traces(celsius: Tensor, gbuffer: GBuffer, seen: Arms, warmth: Tensor, h
     """Add to the surroundings what the hands do to them: mirror images and warm prints."""
     size = (celsius.shape[1], celsius.shape[2])
     background = gbuffer.surface == 0
-    if heat.reflection[:, 0].any():
+    if worth_while(heat.reflection[:, 0]):
         excess = torch.zeros_like(celsius)
-        put(excess, seen.pixels, warmth - heat.ambient[seen.clip])
+        write(excess, seen.pixels, warmth - heat.ambient[seen.clip])
         low = functional.avg_pool2d(excess, 8)
         low = functional.avg_pool2d(low[:, None], 3, 1, 1)[:, 0]
         share = per_frame(heat.reflection[:, 0], gbuffer)
         mirrored = shifted(low, heat.reflection[:, 1:], gbuffer.frames)
         celsius += finer(share * mirrored, size) * background
-    if heat.prints[:, 0].any():
+    if worth_while(heat.prints[:, 0]):
         mask = (gbuffer.hand_mask[:: gbuffer.frames] > 0).float()
         low = shifted(functional.avg_pool2d(mask, 2), heat.prints[:, 1:] / 2, 1)
         marks = finer(heat.prints[:, 0, None, None] * low, size)
@@ -166,7 +167,7 @@ def _add_camera(celsius: Tensor, frames: int, environment: Environment) -> None:
     heat, seeds = environment.heat, environment.seeds
     height, width = size = (celsius.shape[1], celsius.shape[2])
     clips = celsius.view(-1, frames, height, width)
-    if frames > 1 and heat.lag.any():
+    if frames > 1 and worth_while(heat.lag):
         before = clips[:, :-1].clone()
         clips[:, 1:] += heat.lag[:, None, None, None] * (before - clips[:, 1:])
     bank = noise.normal_bank(celsius.device)

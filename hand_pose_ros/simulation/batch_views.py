@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.lens import lens_reach, rational_coefficients
 
 Array = NDArray[np.float64]
@@ -64,9 +65,9 @@ def make_views(
     return Views(
         camera=camera,
         rectified=plane,
-        intrinsics=torch.as_tensor(intrinsics.astype(np.float32), device=device),
+        intrinsics=put(intrinsics.astype(np.float32), device),
         T_scene_cam=T_scene_cam,
-        rays=_plane_rays(camera, intrinsics, device) if plane else _lens(camera).rays.to(device),
+        rays=_plane_rays(camera, intrinsics, device) if plane else put(_lens(camera).rays, device),
     )
 
 
@@ -80,7 +81,7 @@ def varied_intrinsics(generator: np.random.Generator, camera: Camera) -> Array:
 
 def _plane_rays(camera: Camera, intrinsics: Array, device: torch.device) -> Tensor:
     kinds, which = np.unique(intrinsics, axis=0, return_inverse=True)
-    K = torch.as_tensor(kinds.astype(np.float32), device=device)[..., None]
+    K = put(kinds.astype(np.float32), device)[..., None]
     columns = torch.arange(camera.width, dtype=torch.float32, device=device)
     rows = torch.arange(camera.height, dtype=torch.float32, device=device)
     rays = torch.empty((len(kinds), camera.height, camera.width, 2), device=device)
@@ -88,7 +89,7 @@ def _plane_rays(camera: Camera, intrinsics: Array, device: torch.device) -> Tens
     x = (columns - K[:, 0, 2]) / K[:, 0, 0]  # (B, W)
     rays[..., 0] = x[:, None] - (K[:, 0, 1] / K[:, 0, 0] * y)[..., None]
     rays[..., 1] = y[..., None]
-    return rays if len(kinds) == 1 else rays[torch.as_tensor(np.ravel(which), device=device)]
+    return rays if len(kinds) == 1 else rays[put(np.ravel(which), device)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
