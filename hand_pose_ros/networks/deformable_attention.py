@@ -1,14 +1,19 @@
 """Mask-guided deformable attention: tokens on a hand gather evidence from sampled places.
 
-Works in plain torch. On CPUs only the tokens that sample anything are computed; the result is the
-same as sampling for all of them.
+Works in plain torch, in three ways with one result. A GPU that only sees samples for all tokens,
+which is the same work for every image. CPUs, and GPUs that train, compute the tokens that sample
+anything: CPUs gather what they sample, GPUs multiply the values with a matrix of shares per image
+and head, which their matrix units do faster than any memory could gather.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from hand_pose_ros.networks.precision import LayerNorm
 
 # Mask probability above which a token looks around, and below which it is not to be seen.
 ANCHOR = 0.9
@@ -16,6 +21,7 @@ IGNORED = 0.1
 
 _OUTSIDE = 2.0  # reference of tokens that do not look around, in image widths and heights
 _MOST_SPARSE = 0.5  # share of sampling tokens from which sampling for all of them is faster
+_ROUND = 64  # tokens: sizes of matrices are multiples of it
 
 
 class MaskGuidedAttention(nn.Module):
@@ -56,32 +62,30 @@ class MaskGuidedAttention(nn.Module):
         """
         value = self.value(tokens)
         if mask is not None:
-            value = value.masked_fill((mask < IGNORED)[..., None], 0.0)
+            value = value * (mask >= IGNORED)[..., None].to(value.dtype)
         places = self._places(query, mask, size)  # (N, L, H, P, 2)
+        if _matrices_allowed(tokens):
+            active = _equally_many(_reaching(places, size))
+            return self._sparse(value, query, places, size, active, _multiplied)
         if not _sparse_allowed(tokens, mask):
             return self._dense(value, query, places, size)
-        h, w = size
-        x, y = places.unbind(-1)
-        inside = (x > -1) & (x < w) & (y > -1) & (y < h)
-        active = inside.flatten(2).any(dim=2).flatten().nonzero()[:, 0]  # (M,)
-        if len(active) > _MOST_SPARSE * inside.shape[0] * inside.shape[1]:
+        reaching = _reaching(places, size)
+        active = reaching.flatten().nonzero()[:, 0]  # (M,)
+        if len(active) > _MOST_SPARSE * reaching.numel():
             return self._dense(value, query, places, size)
-        return self._sparse(value, query, places, size, active)
+        return self._sparse(value, query, places, size, active, _gathered)
 
     def _places(self, query: Tensor, mask: Tensor | None, size: tuple[int, int]) -> Tensor:
         """Return where tokens sample, (N, L, H, P, 2) column and row; cell centres are integers."""
         h, w = size
         offsets = self.offsets(query).unflatten(2, (self.heads, self.points, 2)).float()
-        rows, columns = torch.meshgrid(
-            torch.arange(h, device=query.device, dtype=offsets.dtype),
-            torch.arange(w, device=query.device, dtype=offsets.dtype),
-            indexing='ij',
-        )
-        centres = torch.stack([columns, rows], dim=-1).reshape(1, h * w, 2)
+        like = {'device': query.device, 'dtype': offsets.dtype}
+        column = torch.arange(w, **like).expand(h, w).flatten()
+        row = torch.arange(h, **like)[:, None].expand(h, w).flatten()
         if mask is not None:
-            away = offsets.new_tensor([_OUTSIDE * w - 0.5, _OUTSIDE * h - 0.5])
-            centres = torch.where((mask > ANCHOR)[..., None], centres, away)
-        return centres[:, :, None, None] + offsets
+            column = torch.where(mask > ANCHOR, column, _OUTSIDE * w - 0.5)
+            row = torch.where(mask > ANCHOR, row, _OUTSIDE * h - 0.5)
+        return torch.stack([column, row], dim=-1)[..., None, None, :] + offsets
 
     def _shares(self, query: Tensor) -> Tensor:
         """Return the weights of the sampled points, (..., H, P)."""
@@ -92,8 +96,8 @@ class MaskGuidedAttention(nn.Module):
         (n, length, width), (h, w) = value.shape, size
         each = width // self.heads
         maps = value.float().transpose(1, 2).reshape(n * self.heads, each, h, w)
-        scale = places.new_tensor([2.0 / w, 2.0 / h])
-        grid = (places + 0.5) * scale - 1.0
+        x, y = places.unbind(-1)
+        grid = torch.stack([(x + 0.5) * (2.0 / w) - 1.0, (y + 0.5) * (2.0 / h) - 1.0], dim=-1)
         grid = grid.transpose(1, 2).reshape(n * self.heads, length, self.points, 2)
         sampled = functional.grid_sample(
             maps, grid, mode='bilinear', padding_mode='zeros', align_corners=False
@@ -103,8 +107,9 @@ class MaskGuidedAttention(nn.Module):
         return self.output(gathered.reshape(n, width, length).transpose(1, 2).to(value.dtype))
 
     def _sparse(
-        self, value: Tensor, query: Tensor, places: Tensor, size: tuple[int, int], active: Tensor
-    ) -> Tensor:
+        self, value: Tensor, query: Tensor, places: Tensor, size: tuple[int, int], active: Tensor,
+        mixed: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+    ) -> Tensor:  # fmt: skip
         """Sample for the tokens of flat index ``active`` (M,); all others sample zeros only."""
         (n, length, width), (h, w) = value.shape, size
         x, y = places.flatten(0, 1).index_select(0, active).unbind(-1)  # (M, H, P)
@@ -117,16 +122,7 @@ class MaskGuidedAttention(nn.Module):
         down = _hat(y - top, rows, h)
         share = shares[..., None, None] * down[..., :, None] * along[..., None, :]
         cells = rows.clamp(0, h - 1)[..., :, None] * w + columns.clamp(0, w - 1)[..., None, :]
-        first = torch.div(active, length, rounding_mode='floor') * length
-        heads = torch.arange(self.heads, device=x.device)[:, None, None, None]
-        index = (cells + first[:, None, None, None, None]) * self.heads + heads
-        # One row of values per token and head.
-        table = value.reshape(n * length * self.heads, width // self.heads).float()
-        count = len(active)
-        found = table.index_select(0, index.flatten())
-        found = found.view(count * self.heads, self.points * 4, table.shape[1])
-        gathered = torch.bmm(share.reshape(count * self.heads, 1, self.points * 4), found)
-        answers = self.output(gathered.reshape(count, width).to(value.dtype))
+        answers = self.output(mixed(value, active, share.flatten(2), cells.flatten(2)))
         nothing = self.output.bias.to(answers.dtype).expand(n * length, width)
         return nothing.index_copy(0, active, answers).view(n, length, width)
 
@@ -153,16 +149,17 @@ class SpatialLayer(nn.Module):
         """Make the layer; ``hidden`` is the width inside the feed-forward network."""
         super().__init__()
         self.attention = MaskGuidedAttention(width, heads, points)
-        self.norm1 = nn.LayerNorm(width)
+        self.norm1 = LayerNorm(width)
         self.linear1 = nn.Linear(width, hidden)
         self.linear2 = nn.Linear(hidden, width)
-        self.norm2 = nn.LayerNorm(width)
+        self.norm2 = LayerNorm(width)
 
     def forward(
         self, tokens: Tensor, position: Tensor, mask: Tensor | None, size: tuple[int, int]
     ) -> Tensor:
         """Map tokens (N, L, d) with positional codes (L, d); see ``MaskGuidedAttention``."""
-        tokens = self.norm1(tokens + self.attention(tokens, tokens + position, mask, size))
+        query = tokens + position.to(tokens.dtype)
+        tokens = self.norm1(tokens + self.attention(tokens, query, mask, size))
         return self.norm2(tokens + self.linear2(functional.relu(self.linear1(tokens))))
 
 
@@ -172,7 +169,70 @@ def _hat(fraction: Tensor, cells: Tensor, count: int) -> Tensor:
     return shares * ((cells >= 0) & (cells < count))
 
 
+def _reaching(places: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return which tokens (N, L) sample anything at places (N, L, H, P, 2)."""
+    h, w = size
+    x, y = places.detach().unbind(-1)
+    return ((x > -1) & (x < w) & (y > -1) & (y < h)).flatten(2).any(dim=2)
+
+
+def _equally_many(reaching: Tensor) -> Tensor:
+    """Return flat indices (N m,) of all reaching (N, L) tokens and of others, m for every image.
+
+    Finding m waits for the device.
+    """
+    n, length = reaching.shape
+    most = int(reaching.sum(dim=1).max())
+    most = min(length, _ROUND * max(1, -(-most // _ROUND)))
+    chosen = reaching.float().topk(most, dim=1, sorted=False).indices
+    return (chosen + torch.arange(n, device=chosen.device)[:, None] * length).flatten()
+
+
+def _gathered(value: Tensor, active: Tensor, share: Tensor, cells: Tensor) -> Tensor:
+    """Return the weighted sums (M, d) of the values of cells, by gathering them.
+
+    Args:
+        value: (N, L, d) of the cells.
+        active: (M,) flat indices of the tokens.
+        share: (M, H, K) weights.
+        cells: (M, H, K) which of their own image.
+    """
+    (n, length, width), (count, heads, points) = value.shape, share.shape
+    first = torch.div(active, length, rounding_mode='floor') * length
+    head = torch.arange(heads, device=active.device)[:, None]
+    index = (cells + first[:, None, None]) * heads + head
+    # One row of values per token and head.
+    table = value.reshape(n * length * heads, width // heads).float()
+    found = table.index_select(0, index.flatten()).view(count * heads, points, table.shape[1])
+    sums = torch.bmm(share.reshape(count * heads, 1, points), found)
+    return sums.reshape(count, width).to(value.dtype)
+
+
+def _multiplied(value: Tensor, active: Tensor, share: Tensor, cells: Tensor) -> Tensor:
+    """Do the same with a matrix from cells to tokens per image and head.
+
+    Every image has as many tokens, image after image. The matrix has the precision of the values;
+    products are summed in 32 bits.
+    """
+    del active
+    (n, length, width), (count, heads, _) = value.shape, share.shape
+    share, cells = (part.unflatten(0, (n, -1)).transpose(1, 2) for part in (share, cells))
+    matrix = value.new_zeros(n, heads, count // n, length)
+    matrix = matrix.scatter_add(3, cells, share.to(value.dtype))
+    values = value.unflatten(2, (heads, -1)).transpose(1, 2)  # (N, H, L, d / H)
+    return (matrix @ values).transpose(1, 2).reshape(count, width)
+
+
+def _matrices_allowed(tokens: Tensor) -> bool:
+    """Return whether to multiply with matrices: the work depends on the mask, a GPU must wait."""
+    return tokens.device.type == 'cuda' and torch.is_grad_enabled() and not _recorded()
+
+
 def _sparse_allowed(tokens: Tensor, mask: Tensor | None) -> bool:
-    """Return whether the amount of work may depend on the mask: on GPUs it would mean waiting."""
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return mask is not None and tokens.device.type == 'cpu' and not recorded
+    """Return whether to gather: the work depends on the mask."""
+    return mask is not None and tokens.device.type == 'cpu' and not _recorded()
+
+
+def _recorded() -> bool:
+    """Return whether this run is written down, to be repeated for other images."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

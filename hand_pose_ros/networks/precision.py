@@ -1,10 +1,11 @@
-"""Where 16 bits are too few: parts of a network that keep 32 under mixed precision."""
+"""Mixed precision: where 16 bits are too few, and where they are enough."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[Any]:
@@ -13,3 +14,19 @@ def full_precision(like: Tensor) -> AbstractContextManager[Any]:
     # Not entered where it changes nothing, so that exporters do not see it.
     mixed = torch.is_autocast_enabled(kind)
     return torch.autocast(kind, enabled=False) if mixed else nullcontext()
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation whose result is as precise as its input.
+
+    Mixed precision would write the result, and with it all that is added to it, in 32 bits. The
+    statistics have 32 bits either way, which is not so for group normalisation on GPUs.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (..., d)."""
+        if x.dtype == self.weight.dtype:
+            return super().forward(x)
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        with full_precision(x):
+            return functional.layer_norm(x, self.normalized_shape, weight, bias, self.eps)

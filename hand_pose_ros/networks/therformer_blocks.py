@@ -188,9 +188,10 @@ def decode_joints(
     """
     raw = raw.float()
     height, width = image_size
-    focal = intrinsics[:, None, [0, 0 if legacy_focal else 1], [0, 0 if legacy_focal else 1]]
-    centre = intrinsics[:, None, [0, 1], [2, 2]]  # (N, 1, 2)
-    pixels = raw[..., :2] * PIXEL_UNIT + raw.new_tensor([width / 2, height / 2])
-    depth = intrinsics[:, None, :1, 0] * DEPTH_UNIT * raw[..., 2:] + depth_offset
-    across = (pixels - centre) * depth / focal
-    return pixels, depth, torch.cat([across, depth], dim=-1)
+    fx, fy = intrinsics[:, None, 0, :1], intrinsics[:, None, 1, 1:2]  # (N, 1, 1)
+    u = raw[..., :1] * PIXEL_UNIT + width / 2  # (N, 42, 1)
+    v = raw[..., 1:2] * PIXEL_UNIT + height / 2
+    depth = fx * DEPTH_UNIT * raw[..., 2:] + depth_offset
+    x = (u - intrinsics[:, None, 0, 2:]) * depth / fx
+    y = (v - intrinsics[:, None, 1, 2:]) * depth / (fx if legacy_focal else fy)
+    return torch.cat([u, v], dim=-1), depth, torch.cat([x, y, depth], dim=-1)

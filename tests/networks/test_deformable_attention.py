@@ -72,11 +72,14 @@ def by_hand(attention, features, query, mask):
     return torch.stack(result)
 
 
-@pytest.fixture(params=['for the tokens that sample', 'for all tokens'])
+@pytest.fixture(params=['for the tokens that sample', 'for all tokens', 'with matrices'])
 def way(request, monkeypatch):
-    """Both ways of computing the same."""
+    """All ways of computing the same."""
     if request.param == 'for all tokens':
         monkeypatch.setattr(deformable_attention, '_sparse_allowed', lambda *_: False)
+    elif request.param == 'with matrices':
+        monkeypatch.setattr(deformable_attention, '_matrices_allowed', lambda *_: True)
+        monkeypatch.setattr(deformable_attention, '_ROUND', 4)
     else:
         monkeypatch.setattr(deformable_attention, '_MOST_SPARSE', 1.0)
 
@@ -104,7 +107,45 @@ def test_gradients_equal_those_of_the_definition(way):
         torch.testing.assert_close(own, true, atol=1e-4, rtol=1e-4)
 
 
-def test_without_guidance_every_token_looks_around_and_is_seen():
+def test_mixed_precision_gives_the_same_answers_and_gradients(way):
+    attention, mask = layer(reach=0.5), masks()
+    found = []
+    for mixed in (True, False):
+        features, query = (part.bfloat16().float().requires_grad_() for part in tokens())
+        attention.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16, enabled=mixed):
+            result = attention(features, query, mask, SIZE)
+        assert result.dtype == (torch.bfloat16 if mixed else torch.float32)
+        result.float().square().sum().backward()
+        found.append([result, features.grad, query.grad, *(p.grad for p in attention.parameters())])
+    for own, true in zip(*found, strict=True):
+        scale = float(true.detach().norm())
+        assert float((own.detach().float() - true.detach()).norm()) < 0.05 * scale
+
+
+def test_every_image_gets_as_many_tokens_and_all_that_sample():
+    reaching = torch.rand(5, 200, generator=torch.Generator().manual_seed(0)) < 0.4
+    reaching[3] = False
+    chosen = (
+        deformable_attention._equally_many(reaching).view(5, -1) - torch.arange(5)[:, None] * 200
+    )
+    assert chosen.shape[1] % 64 == 0 and chosen.shape[1] >= reaching.sum(dim=1).max()
+    for row, own in zip(reaching, chosen, strict=True):
+        assert len(own.unique()) == len(own)
+        assert set(row.nonzero()[:, 0].tolist()) <= set(own.tolist())
+    assert deformable_attention._equally_many(torch.ones(2, 100) > 0).sort().values.tolist() == [
+        *range(200)
+    ]
+
+
+def test_the_spatial_layer_keeps_16_bits():
+    block, (features, _) = SpatialLayer(8, 2, 3, 16), tokens()
+    with torch.autocast('cpu', torch.bfloat16):
+        result = block(features.bfloat16(), torch.rand(CELLS, 8), masks(), SIZE)
+    assert result.dtype == torch.bfloat16
+
+
+def test_without_guidance_every_token_looks_around_and_is_seen(way):
     attention, (features, query) = layer(), tokens()
     expected = by_hand(attention, features, query, None)
     torch.testing.assert_close(
