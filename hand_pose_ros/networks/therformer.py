@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hand_pose_ros.errors import ModelError
+from hand_pose_ros.networks.cuda_graphs import Graphed
 from hand_pose_ros.networks.deformable_attention import ANCHOR, SpatialLayer
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.resnet import ResNet
@@ -118,22 +119,25 @@ class TherFormerConfig:
     @classmethod
     def base(cls, sensor: Sensor = 'thermal') -> 'TherFormerConfig':
         """Return the published network for a sensor."""
-        return cls(depth_offset=_offset(sensor), image_size=_size(sensor))
+        return cls(image_size=_size(sensor), depth_offset=DEPTH_OFFSETS[sensor])
 
     @classmethod
     def small(cls, sensor: Sensor = 'thermal') -> 'TherFormerConfig':
-        """Return a network for CPUs, which trains from scratch: a seventieth of the arithmetic."""
+        """Return a network for CPUs, which trains from scratch: a twentieth of the arithmetic.
+
+        Its depth is proportional to the focal length, so that images of any camera agree.
+        """
         return cls(
-            depth_offset=_offset(sensor),
+            depth_offset=0.0,
             image_size=_size(sensor),
             input_channels=3 if sensor == 'rgb' else 1,
-            backbone_width=16,
+            backbone_width=32,
             backbone_norm='group',
-            width=64,
-            mask_width=32,
+            width=128,
+            mask_width=64,
             heads=4,
             points=4,
-            spatial_hidden=96,
+            spatial_hidden=128,
             down_channels=(128, 128, 128),
             features=256,
             temporal_heads=4,
@@ -275,13 +279,17 @@ class TherFormer(nn.Module):
 class TherFormerStream:
     """Sees a film frame by frame; each answer is that of the last frame of a clip.
 
-    Only the newest image is encoded; the vectors of the frames before it are kept.
+    Only the newest image is encoded; the vectors of the frames before it are kept. On a GPU the
+    work is recorded at the first image and at the first full window, and launched as a whole from
+    then on: the network's weights must stay where they are.
     """
 
     def __init__(self, network: TherFormer) -> None:
         """Start a film; ``network`` is used in evaluation mode."""
         self.network = network.eval()
         self._features: list[Tensor] = []
+        self._encode = Graphed(self._plain_encode)
+        self._decode = Graphed(self._plain_decode)
 
     def reset(self) -> None:
         """Forget all frames, as at a cut."""
@@ -303,16 +311,28 @@ class TherFormerStream:
             ModelError: the image has another size, or K does not belong to it.
         """
         _check_intrinsics(intrinsics, (image.shape[2], image.shape[3]))
-        vector, mask_logits = self.network.encode(image)
-        self._features = [*self._features, vector][-self.network.config.frames :]
+        frames = self.network.config.frames
+        vector, mask_logits = self._encode(image)
+        self._features = [*self._features, vector][-frames:]
         features = torch.stack(self._features, dim=1)  # (1, T, features)
-        joints, pixels, depth = self.network.decode(
-            features, intrinsics.expand(features.shape[1], 3, 3),
-            image_size=(image.shape[2], image.shape[3]),
-        )  # fmt: skip
-        return TherFormerOutput(
-            joints=joints[-1:], pixels=pixels[-1:], depth=depth[-1:], mask_logits=mask_logits
+        # Windows that still grow are not worth a recording each.
+        decode = self._decode if features.shape[1] == frames else self._plain_decode
+        joints, pixels, depth = decode(
+            features, intrinsics, image_size=(image.shape[2], image.shape[3])
         )
+        return TherFormerOutput(joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits)
+
+    def _plain_encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        return self.network.encode(image)
+
+    def _plain_decode(
+        self, features: Tensor, intrinsics: Tensor, *, image_size: tuple[int, int]
+    ) -> tuple[Tensor, ...]:
+        """Return joints, pixels and depth of the last frame of a window (1, T, features)."""
+        every = self.network.decode(
+            features, intrinsics.expand(features.shape[1], 3, 3), image_size=image_size
+        )
+        return tuple(part[-1:] for part in every)
 
 
 def joint_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> Tensor:
@@ -381,15 +401,11 @@ def _check_intrinsics(intrinsics: Tensor, size: tuple[int, int]) -> None:
         )
 
 
-def _offset(sensor: Sensor) -> float:
+def _size(sensor: Sensor) -> tuple[int, int]:
     if sensor not in DEPTH_OFFSETS:
         raise ModelError(
             f'therformer knows no sensor {sensor!r}: use one of {", ".join(DEPTH_OFFSETS)}'
         )
-    return DEPTH_OFFSETS[sensor]
-
-
-def _size(sensor: Sensor) -> tuple[int, int]:
     return IMAGE_SIZES[0] if sensor == 'thermal' else IMAGE_SIZES[1]
 
 
