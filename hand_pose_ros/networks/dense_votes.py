@@ -17,7 +17,7 @@ from hand_pose_ros.networks.dense_crop import GRID_SIZE, UNIT, DenseCrop
 
 THETA = 0.8
 """Distance at which the 3D heat map ends, normalised."""
-_DIRECTION_ENDS = THETA - 0.01
+_DIRECTION_MARGIN = 0.01
 _HEAT_RADIUS = 4.0
 _CELLS = 4
 _LEAST_WEIGHT = 1e-6
@@ -104,12 +104,15 @@ class DenseJoints:
     spread: Tensor
 
 
-def dense_targets(crop: DenseCrop, joints: Tensor) -> DenseTargets:
+def dense_targets(crop: DenseCrop, joints: Tensor, reach: float = 1.0) -> DenseTargets:
     """Encode joints as the fields of the crop's 32 x 32 grid.
 
     Args:
         crop: of N hands.
         joints: (N, J, 3) metres in the camera's frame; NaN where not labelled.
+        reach: how far S falls and V is defined, in units of theta. At 1, as published, nothing
+            votes for a joint that is 80 mm from all surface that the camera sees; beyond, S is
+            negative.
     """
     labelled = torch.isfinite(joints).all(dim=-1)
     normalised = crop.normalise(joints.masked_fill(~labelled[..., None], 0.0))
@@ -118,8 +121,8 @@ def dense_targets(crop: DenseCrop, joints: Tensor) -> DenseTargets:
     offsets = normalised[..., None, None] - points[:, None]
     distance = offsets.norm(dim=2)
     known = labelled[..., None, None]
-    heat_3d = ((THETA - distance) / THETA).clamp(min=0.0) * known
-    near = (distance < _DIRECTION_ENDS) & known
+    heat_3d = ((THETA - distance) / THETA).clamp(min=1.0 - reach) * known
+    near = (distance < reach * THETA - _DIRECTION_MARGIN) & known
     direction = offsets / distance.clamp(min=1e-6)[:, :, None] * near[:, :, None]
     fields = DenseFields(
         heat_2d=_heat_2d(crop, normalised) * known,

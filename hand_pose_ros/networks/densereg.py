@@ -87,13 +87,12 @@ class DenseRegConfig:
 
     @classmethod
     def small(cls) -> 'DenseRegConfig':
-        """Return a network that trains on a CPU: 21 joints, one stack, thin branches."""
+        """Return the network for CPUs: 21 joints, two stacks, thin branches."""
         return cls(
-            stacks=1,
-            stem_channels=8,
-            channels=64,
-            branch_channels=32,
-            vote_channels=64,
+            stem_channels=16,
+            channels=96,
+            branch_channels=48,
+            vote_channels=96,
             narrow_branches=True,
             dropout=0.0,
             weight_std=None,

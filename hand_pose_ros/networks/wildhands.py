@@ -100,10 +100,10 @@ class WildHandsConfig:
         return cls(
             patch=112,
             depth=18,
-            width=24,
+            width=32,
             stages=3,
             global_reduction=2,
-            head_channels=(192, 128, 128),
+            head_channels=(256, 128, 128),
             head_norm=True,
             feature=384,
             hidden=384,

@@ -9,6 +9,7 @@ from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.training.mapping import read_mapping, typed
 
 Split = Literal['train', 'val', 'test']
+PIXEL_LABELS: tuple[Literal['hand_mask', 'surface'], ...] = ('hand_mask', 'surface')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,8 @@ class DataConfig:
         workers: threads that prepare batches ahead; 0 prepares them in the training thread.
         ahead: how many batches they may be ahead.
         cache: folder of rendered clips.
+        labels: labels of every pixel that simulated clips have; without those that no loss reads
+            they take half the memory and the time.
     """
 
     train: tuple[SourceConfig, ...]
@@ -99,6 +102,7 @@ class DataConfig:
     workers: int = 1
     ahead: int = 2
     cache: Path = Path('~/.cache/hand_pose_ros/clips')
+    labels: tuple[Literal['hand_mask', 'surface'], ...] = PIXEL_LABELS
 
     def __post_init__(self) -> None:
         """Refuse what gives no batches."""

@@ -1,5 +1,6 @@
 """Where batches come from: rendered clips, clips rendered on the fly, and recorded data sets."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ import torch
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.training.clip_store import ClipStore
-from hand_pose_ros.training.config import DataConfig, SourceConfig
+from hand_pose_ros.training.config import PIXEL_LABELS, DataConfig, SourceConfig
 
 # Told how many of how many clips are rendered.
 Rendered = Callable[[int, int], None]
@@ -42,12 +43,13 @@ class SimulatedClips:
         """Prepare the simulator."""
         self._simulator = _simulator(config, device)
         self._first, self._stream, self._frames = config.first, data.stream, data.frames
+        self._left_out = dict.fromkeys(set(PIXEL_LABELS) - set(data.labels))
 
     def read(self, clips: Sequence[int]) -> ViewBatch:
         """Render the clips."""
         numbers = [self._first + clip for clip in clips]
         batches = self._simulator.clips(numbers, streams=(self._stream,), frames=self._frames)
-        return batches[self._stream]
+        return dataclasses.replace(batches[self._stream], **self._left_out)
 
 
 class CachedClips:
@@ -72,6 +74,7 @@ class CachedClips:
             'setting': config.setting, 'split': config.split, 'seed': config.seed,
             'first': config.first, 'rectified': config.rectified,
             'options': dict(config.options), 'stream': data.stream, 'frames': data.frames,
+            'labels': sorted(data.labels),
         }  # fmt: skip
         folder = data.cache.expanduser() / _name(description, config.clips)
         self.store = ClipStore(folder, description, config.clips)

@@ -76,6 +76,18 @@ def test_direction_ends_before_the_heat_map():
         assert float(fields.heat_3d[0, 0, 10, 12]) == pytest.approx(expected, abs=1e-5)
 
 
+def test_votes_with_more_reach_tell_joints_that_are_far_from_all_surface():
+    crop = flat_crop()
+    q = point_of(crop, 10, 12) + torch.tensor([0.0, 0.72, 0.96])  # 1.2 from the pixel's point
+    fields = dense_targets(crop, crop.to_camera(q[None, None]), reach=2.0).fields
+    assert float(fields.heat_3d[0, 0, 10, 12]) == pytest.approx(-0.5, abs=1e-5)
+    vote = point_of(crop, 10, 12) + fields.offsets()[0, 0, :, 10, 12]
+    assert torch.allclose(vote, q, atol=1e-5)
+    published = dense_targets(crop, crop.to_camera(q[None, None])).fields
+    assert float(published.heat_3d[0, 0, 10, 12]) == 0
+    assert float(published.direction[0, :, 10, 12].norm()) == 0
+
+
 def test_a_joint_on_a_pixel_s_point_has_no_direction_and_is_finite():
     crop = flat_crop()
     fields = dense_targets(crop, crop.to_camera(point_of(crop, 5, 5)[None, None])).fields

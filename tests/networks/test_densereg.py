@@ -60,7 +60,7 @@ def test_the_small_network_is_small(small):
     assert count_parameters(small) <= 1_500_000
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         small(crops(1))
-    assert counter.get_total_flops() / 2 <= 0.35e9  # a multiplication and an addition each
+    assert counter.get_total_flops() / 2 <= 0.6e9  # a multiplication and an addition each
 
 
 @pytest.mark.parametrize('head', HEADS)

@@ -1,5 +1,7 @@
 """Clips rendered into the cache, and on the fly."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -49,6 +51,15 @@ def test_another_simulation_has_another_folder(tmp_path, simulator):
     for values in ({'setting': 'office'}, {'seed': 1}, {'split': 'test'}, {'rectified': False}):
         sources.make_source(*make(tmp_path, clips=2, **values), torch.device('cpu'))
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_labels_of_pixels_that_nothing_reads_are_not_kept(tmp_path, simulator):
+    source, data = make(tmp_path, clips=4)
+    data = dataclasses.replace(data, labels=('hand_mask',))
+    for kept in (source, dataclasses.replace(source, clips=0)):
+        batch = sources.make_source(kept, data, torch.device('cpu')).read([1])
+        assert batch.surface is None
+        assert batch.hand_mask is not None
 
 
 def test_clips_on_the_fly_are_numbered_too(tmp_path, simulator):

@@ -132,7 +132,7 @@ def test_the_loss_of_one_batch_falls():
     network = own.build_network()
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
-    for _ in range(25):
+    for _ in range(40):
         optimiser.zero_grad()
         total, _ = own.loss(network, batch, seeded())
         total.backward()

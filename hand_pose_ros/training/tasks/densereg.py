@@ -50,6 +50,7 @@ class DenseRegOptions:
         padding: of the box, pixels.
         jitter: standard deviation of the cube's centre, metres, while training.
         turn: largest rotation of a crop in its plane, radians.
+        reach: of the votes that are learnt, see ``dense_targets``.
         reduction: of the loss, see ``losses.densereg``.
     """
 
@@ -58,6 +59,7 @@ class DenseRegOptions:
     padding: float = 10.0
     jitter: float = 0.015
     turn: float = 3.1416
+    reach: float = 1.0
     reduction: Reduction = 'sum'
 
 
@@ -95,7 +97,7 @@ class DenseRegTask:
             return no_loss(network), {}
         with torch.no_grad(), full_precision(batch.image):
             crop = self._crops(batch, frames, sides, generator)
-            targets = dense_targets(crop, self._joints(batch, frames, sides))
+            targets = dense_targets(crop, self._joints(batch, frames, sides), self._options.reach)
         stages = [_full(fields) for fields in network(crop.image)]
         with full_precision(batch.image):
             terms = densereg_loss(
