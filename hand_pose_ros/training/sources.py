@@ -13,11 +13,15 @@ from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.training.clip_store import ClipStore
 from hand_pose_ros.training.config import PIXEL_LABELS, DataConfig, SourceConfig
+from hand_pose_ros.training.feed import Feed
 
 # Told how many of how many clips are rendered.
 Rendered = Callable[[int, int], None]
 # Frames rendered between two entries of the index; small work leaves a GPU idle.
 _CHUNK = {'cpu': 64, 'cuda': 256}
+# Processes that draw clips for a GPU, which renders faster than one draws, and from how many clips
+# on it is worth to start them.
+_DRAWING, _MANY = 4, 2000
 
 
 class Source(Protocol):
@@ -50,6 +54,10 @@ class SimulatedClips:
         numbers = [self._first + clip for clip in clips]
         batches = self._simulator.clips(numbers, streams=(self._stream,), frames=self._frames)
         return dataclasses.replace(batches[self._stream], **self._left_out)
+
+    def close(self) -> None:
+        """End the processes that draw clips, if there are any."""
+        self._simulator.close()
 
 
 class CachedClips:
@@ -88,12 +96,24 @@ class CachedClips:
     def _render(self, config: SourceConfig, data: DataConfig, report: Rendered | None) -> None:
         simulator = SimulatedClips(config, data, self._device)
         chunk = max(1, _CHUNK.get(self._device.type, 64) // data.frames)
-        while self.store.done < self.count:
-            done = self.store.done
-            batch = simulator.read(range(done, min(done + chunk, self.count)))
+        starts = range(self.store.done, self.count, chunk)
+
+        def rendered(number: int) -> ViewBatch | None:
+            if number >= len(starts):
+                return None
+            first = starts[number]
+            return simulator.read(range(first, min(first + chunk, self.count)))
+
+        # On a GPU, what comes next is rendered while this is fetched and written.
+        feed = Feed(rendered, workers=0 if self._device.type == 'cpu' else 2, ahead=2)
+        for number in range(len(starts)):
+            batch = feed.take(number)
+            assert batch is not None
             self.store.append(batch)
             if report is not None:
                 report(self.store.done, self.count)
+        feed.close()
+        simulator.close()
 
 
 def make_source(
@@ -122,7 +142,8 @@ def _simulator(config: SourceConfig, device: torch.device) -> Any:
         )  # fmt: skip
     except TypeError as error:
         raise TrainingError(f'data.options of the simulation cannot be used: {error}') from None
-    return BatchSimulator(simulation, device)
+    many = device.type != 'cpu' and (config.clips == 0 or config.clips >= _MANY)
+    return BatchSimulator(simulation, device, workers=_DRAWING if many else 0)
 
 
 def _name(description: dict[str, Any], count: int) -> Path:

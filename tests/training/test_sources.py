@@ -20,6 +20,9 @@ class FakeSimulator:
         batches = [fakes.make_batch(1, frames=frames, seed=number) for number in numbers]
         return {streams[0]: fakes.join(batches)}
 
+    def close(self):
+        """Nothing is open."""
+
 
 @pytest.fixture
 def simulator(monkeypatch):
