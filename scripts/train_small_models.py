@@ -28,7 +28,7 @@ from hand_pose_ros.training.config import SourceConfig, load_config  # noqa: E40
 RECIPES = REPOSITORY / 'config' / 'train'
 # Recipes in the order they run, and the share of the time that each takes.
 PLANS: tuple[tuple[tuple[str, float], ...], ...] = (
-    (('therformer_small_start_h200', 0.55), ('therformer_small_h200', 0.45)),
+    (('therformer_small_start_h200', 0.6), ('therformer_small_h200', 0.4)),
     (('densereg_small_h200', 1.0),),
     (('wildhands_small_h200', 1.0),),
 )

@@ -6,7 +6,6 @@ from torch.nn import functional
 
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_environment import Environment
-from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.batch_nir import reflectance
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
@@ -35,7 +34,6 @@ def depth_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     return _measured(clean, gbuffer.facing, albedo, grain, chance, looks)[:, None]
 
 
-@fused
 def _measured(
     clean: Tensor, facing: Tensor, albedo: Tensor, grain: Tensor, chance: Tensor, looks: Tensor
 ) -> Tensor:

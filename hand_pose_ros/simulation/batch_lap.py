@@ -7,7 +7,6 @@ from torch import Tensor
 
 from hand_pose_ros.simulation.batch_device import worth_while
 from hand_pose_ros.simulation.batch_environment import LAP, Person
-from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.batch_surfaces import COARSE, along, finer, per_frame
 from hand_pose_ros.simulation.gbuffer import MATERIAL, GBuffer
 
@@ -40,7 +39,6 @@ def with_lap(gbuffer: GBuffer, person: Person) -> GBuffer:
     return replace(gbuffer, depth=depth, facing=facing, material=material, item=item)
 
 
-@fused
 def _worn(
     depth: Tensor, facing: Tensor, material: Tensor, item: Tensor, surface: Tensor,
     inside: Tensor, away: Tensor, forward: Tensor, laps: Tensor, shows: Tensor,
@@ -72,7 +70,6 @@ def _worn(
     return worn[0], worn[1], worn[2], worn[3]
 
 
-@fused
 def _outlines(rays: Tensor, T_scene_cam: Tensor, laps: Tensor) -> Tensor:
     """Return coarse fields (3, N, h, w) of rays (N or 1, h, w, 2), laps (N, 5).
 

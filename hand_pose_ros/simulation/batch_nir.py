@@ -6,7 +6,6 @@ from torch import Tensor
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_device import worth_while
 from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
-from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
 from hand_pose_ros.simulation.batch_surfaces import Arms, arms, clothing, look_up, per_frame, write
 from hand_pose_ros.simulation.gbuffer import GBuffer
@@ -37,7 +36,6 @@ def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     return _developed(image, grain, 2 * per_frame(light.nir_noise, gbuffer))[:, None]
 
 
-@fused
 def _developed(image: Tensor, grain: Tensor, sigma: Tensor) -> Tensor:
     """Return 8-bit images as 0..1: light (N, H, W) with noise, ``sigma`` (N, 1, 1)."""
     # Shot noise grows with the root of the light, read noise is always there.
@@ -76,7 +74,6 @@ def _pattern(gbuffer: GBuffer, light: Light) -> Tensor:
     return _factors(pattern, 0.12 * per_frame(light.clutter, gbuffer), gbuffer.surface)
 
 
-@fused
 def _factors(pattern: Tensor, strength: Tensor, surface: Tensor) -> Tensor:
     return (pattern * strength).mul_(surface == 0).add_(1).clamp_(0.3, 1.5)
 
@@ -106,7 +103,6 @@ def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
     return active
 
 
-@fused
 def _active(facing: Tensor, depth: Tensor, power: Tensor, open_share: Tensor) -> Tensor:
     """Return what the camera's own lamp gives; it falls with the square of the distance."""
     return (0.25 + 0.75 * facing) / depth.clamp(min=_NEAREST) ** 2 * power * open_share

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.sensors import stamp_number
 
 _BANK = 1024  # side of the noise banks, pixels
@@ -57,7 +56,6 @@ def _gathered(bank: Tensor, places: list[tuple[int, int]], size: tuple[int, int]
     return _cut(bank, corners, *size)
 
 
-@fused
 def _cut(bank: Tensor, corners: Tensor, height: int, width: int) -> Tensor:
     """Return the windows (K, H, W) of a bank that begin at ``corners`` (K, 2), row and column."""
     rows = corners[:, 0, None, None] + torch.arange(height, device=bank.device)[:, None]
@@ -112,7 +110,6 @@ def patterns(kinds: Tensor, coordinates: Tensor, scales: Tensor, offsets: Tensor
     return found.reshape(count, -1, height, width)
 
 
-@fused
 def _on_tiles(coordinates: Tensor, scales: Tensor, offsets: Tensor) -> Tensor:
     """Return where surface coordinates (B, H, W, 2) lie on a tile, -1..1."""
     grid = torch.addcmul(offsets[:, None, None], coordinates, scales[:, None, None, None])

@@ -10,7 +10,6 @@ from torch import Tensor
 from hand_pose_ros.simulation import batch_fragments as fragments
 from hand_pose_ros.simulation import batch_kernels
 from hand_pose_ros.simulation.batch_device import put
-from hand_pose_ros.simulation.batch_room import MOST_FLATS
 from hand_pose_ros.simulation.batch_views import NEAR, Views
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
@@ -145,39 +144,57 @@ def _plain(
     frames: int,
 ) -> dict[str, Tensor]:
     """Render all images with torch."""
-    size = views.camera.height, views.camera.width
+    height, width = views.camera.height, views.camera.width
     clips = torch.arange(len(pixels), device=pixels.device) // frames
     faces, codes = meshes.faces[clips], meshes.codes[clips]
     names = torch.arange(faces.shape[1], device=faces.device).expand(len(faces), -1)
     named = torch.cat([faces, names[..., None]], -1)
-    ranges = meshes.hand_faces, _between(meshes.hand_faces, faces.shape[1])
-    hands, others = (
-        torch.cat([named[:, :0], *(named[:, first:last] for first, last in part)], 1)
-        for part in ranges
-    )
-    keys = fragments.nearest(pixels, inverse, hands, size, None)
-    hand_mask = fragments.marked(keys, codes).unflatten(1, size)
-    keys = fragments.nearest(pixels, inverse, others, size, keys)
+    keys: Tensor | None = None
+    stages = (meshes.hand_faces, _between(meshes.hand_faces, faces.shape[1]))
+    masks = []
+    for ranges in stages:
+        part = torch.cat([named[:, :0], *(named[:, first:last] for first, last in ranges)], 1)
+        keys = fragments.nearest(pixels, inverse, part, (height, width), keys)
+        masks.append(codes[..., 0].gather(1, fragments.face_of(keys)) * (keys > 0))
+    assert keys is not None
+    room = fragments.backdrop(views.rays, planes, meshes.flats[clips], meshes.flat_items[clips])
+    keys = torch.where(fragments.value_of(keys) > room['inverse'].flatten(1), keys, 0)
     values = torch.cat([meshes.looks[clips], normals], -1)
-    # One shape of everything, whatever the clips, so that the pass is compiled once.
-    rays = views.rays.expand(len(keys), -1, -1, -1).contiguous()
-    flats = torch.nn.functional.pad(meshes.flats, (0, 0, 0, MOST_FLATS - meshes.flats.shape[1]))
-    seen = fragments.shade(
-        keys.unflatten(1, size), pixels, inverse, values, faces, codes, rays, planes,
-        flats[clips], meshes.flat_items[clips],
-    )  # fmt: skip
-    near, face = seen.pop('near'), seen.pop('face')
+    where, mixed = fragments.interpolate(keys, pixels, inverse, faces, values, width)
+    image, place = where.T
+    looks, across = mixed[:, :-3], mixed[:, -3:]
+    code = codes[image, fragments.face_of(keys[image, place])]
+    skin = torch.where(looks[:, ATTRIBUTES.index('sleeve')] > 0.5, 2, 1).byte()
+    classes = torch.stack([torch.zeros_like(room['item']), room['material'], room['item']], 1)
+    classes = classes.flatten(2)
+    code = torch.stack([code[:, 0], torch.where(code[:, 1] == 0, skin, code[:, 1]), code[:, 2]], 1)
+    classes[image, :, place] = code
+    attributes = torch.zeros((*keys.shape, len(ATTRIBUTES)), device=keys.device)
+    attributes[..., -2:] = room['texture'].flatten(1, 2)
+    attributes[image, place] = looks
+    normal = room['normal'].flatten(1, 2)
+    normal[image, place] = across
+    normal = torch.nn.functional.normalize(normal, dim=-1).unflatten(1, (height, width))
+    far = room['inverse'].flatten(1)
+    near = torch.where(keys > 0, fragments.value_of(keys), far)
+    depth = torch.where(near > 0, 1 / near, 0.0)
     if not views.rectified:
-        image, row, column = near.nonzero(as_tuple=True)
-        corners = points[image[:, None], faces[image, face[image, row, column]]]
-        ray = rays[image, row, column]
-        seen['depth'][image, row, column] = fragments.depth_of(corners, ray)
-    attributes = [seen.pop(f'attribute{k}') for k in range(len(ATTRIBUTES))]
+        face = faces[image, fragments.face_of(keys[image, place])]
+        ray = views.rays.flatten(1, 2).expand(len(keys), -1, -1)[image, place]
+        depth[image, place] = fragments.depth_of(points[image[:, None], face], ray)
+    rays = torch.cat([views.rays, torch.ones_like(views.rays[..., :1])], -1)
+    facing = -(normal * torch.nn.functional.normalize(rays, dim=-1)).sum(-1)
+    surface, material, item = classes.unflatten(2, (height, width)).unbind(1)
+    shape = (-1, height, width)
     return {
-        'normal': torch.stack([seen.pop(f'normal{k}') for k in range(3)], -1),
-        'attributes': torch.stack(attributes, -1),
-        'hand_mask': hand_mask,
-        **seen,
+        'depth': depth.reshape(shape),
+        'hand_mask': masks[0].reshape(shape),
+        'surface': surface,
+        'material': material,
+        'item': item,
+        'normal': normal,
+        'facing': facing.clamp(min=0) * (depth.reshape(shape) > 0),
+        'attributes': attributes.unflatten(1, (height, width)),
     }
 
 

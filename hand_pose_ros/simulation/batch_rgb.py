@@ -6,7 +6,6 @@ from torch import Tensor
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_device import put, worth_while
 from hand_pose_ros.simulation.batch_environment import Environment, Light, Person
-from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.batch_shading import diffuse, glare, openness, shadow
 from hand_pose_ros.simulation.batch_surfaces import Arms, arms, clothing, look_up, per_frame
 from hand_pose_ros.simulation.gbuffer import GBuffer
@@ -46,7 +45,6 @@ def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
     return albedo
 
 
-@fused
 def _mixed(pattern: Tensor, looks: list[Tensor], clutter: Tensor) -> Tensor:
     """Return colours (N, 3, H, W) between two per pixel, ``looks``, by patterns (N, 2, H, W)."""
     share = pattern[:, 0].add(pattern[:, 1], alpha=0.5)
@@ -110,7 +108,6 @@ def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
     return total
 
 
-@fused
 def _lit(
     lamp: Tensor, direct: Tensor, open_share: Tensor, ambient: Tensor, level: Tensor, white: Tensor
 ) -> Tensor:
@@ -148,7 +145,6 @@ def _develop(image: Tensor, gain: Tensor, environment: Environment, frames: int)
     return _developed(image, grain, looks)
 
 
-@fused
 def _developed(image: Tensor, grain: Tensor, looks: Tensor) -> Tensor:
     """Return 8-bit images as 0..1; ``looks`` (4, N) contrast, offset, saturation and noise."""
     contrast, offset, saturation, sigma = looks[..., None, None, None]

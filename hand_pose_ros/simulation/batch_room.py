@@ -9,8 +9,6 @@ from hand_pose_ros.simulation.batch_plan import Room
 
 Array = NDArray[np.float64]
 
-MOST_FLATS = 3  # sheets and mats on a table
-
 
 def draw_room(generator: np.random.Generator, lowest: float) -> Room:
     """Draw a room.
@@ -37,8 +35,8 @@ def draw_room(generator: np.random.Generator, lowest: float) -> Room:
 
 
 def _flats(generator: np.random.Generator, half: Array) -> Array:
-    """Draw up to ``MOST_FLATS`` sheets or mats on the table."""
-    count = int(generator.integers(0, MOST_FLATS + 1))
+    """Draw up to three sheets or mats on the table."""
+    count = int(generator.integers(0, 4))
     flats = np.zeros((count, 5))
     for flat in flats:
         round_one = generator.random() < 0.3

@@ -5,7 +5,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from hand_pose_ros.simulation.batch_environment import Light
-from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.batch_surfaces import finer, per_frame, scene_places, shifted
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
@@ -19,7 +18,6 @@ def diffuse(gbuffer: GBuffer, direction: Tensor) -> Tensor:
     return _cosine(gbuffer.normal, towards[..., 0])
 
 
-@fused
 def _cosine(normal: Tensor, towards: Tensor) -> Tensor:
     """Return the cosine (N, H, W), 0 or more, of normals (N, H, W, 3) and directions (N, 3)."""
     x, y, z = towards[:, :, None, None].unbind(1)
@@ -41,7 +39,6 @@ def openness(gbuffer: GBuffer, strength: Tensor) -> Tensor:
     return _opened(depth, around, gbuffer.surface, per_frame(strength, gbuffer))
 
 
-@fused
 def _opened(depth: Tensor, around: Tensor, surface: Tensor, strength: Tensor) -> Tensor:
     closed = ((depth - around) / _FOLD).clamp_(0, 1)
     closed *= surface > 0
@@ -70,7 +67,6 @@ def glare(gbuffer: GBuffer, light: Light) -> Tensor:
     return finer(spot, (gbuffer.depth.shape[1], gbuffer.depth.shape[2]))
 
 
-@fused
 def _spot(
     x: Tensor, y: Tensor, centre_x: Tensor, centre_y: Tensor, size_x: Tensor, size_y: Tensor,
     strength: Tensor,

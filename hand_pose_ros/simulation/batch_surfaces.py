@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.batch_environment import LOOKS, Person
-from hand_pose_ros.simulation.batch_fused import fused
 from hand_pose_ros.simulation.gbuffer import ATTRIBUTES, GBuffer
 
 _GLOVE_END = -0.06  # metres along the forearm
@@ -38,7 +37,6 @@ def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor, step: int = 1) ->
     return _looked_up(item, material, table, items.shape[1], gbuffer.frames)
 
 
-@fused
 def _looked_up(
     item: Tensor, material: Tensor, table: Tensor, most: int, frames: int
 ) -> list[Tensor]:

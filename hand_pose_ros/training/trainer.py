@@ -196,13 +196,22 @@ class Trainer:
         if config.freeze_norm:
             _freeze_backbones(self.network)
         self.optimiser.zero_grad(set_to_none=True)
-        for part in range(config.optimiser.accumulate):
-            number = self.step * config.optimiser.accumulate + part
-            loss, terms = self._accumulate(number)
+        parts = config.optimiser.accumulate
+        numbers = range(self.step * parts, (self.step + 1) * parts)
+        losses = []
+        for number in numbers:
+            value, terms = self._accumulate(number)
+            losses.append(value)
         self._world.average_gradients(self.network)
         norm = clip_gradients(self.network, config.optimiser)
-        if norm is not None and not torch.isfinite(norm):
-            self._fail(self._data.make(number), 'gradient')
+        # The one place of a step that waits for the device.
+        found = torch.stack(losses if norm is None else [*losses, norm]).tolist()
+        for number, value in zip(numbers, found, strict=False):
+            if not math.isfinite(value):
+                self._fail(self._data.make(number), 'loss')
+        if not math.isfinite(found[-1]):
+            self._fail(self._data.make(numbers[-1]), 'gradient')
+        loss = found[parts - 1]
         self.optimiser.step()
         if self.average is not None:
             self.average.update()
@@ -215,10 +224,10 @@ class Trainer:
                 'seconds': self._seconds,
             }  # fmt: skip
             if norm is not None:
-                values['gradient_norm'] = float(norm)
+                values['gradient_norm'] = found[-1]
             self._journal.add('train', self.step, values)
 
-    def _accumulate(self, number: int) -> tuple[float, Mapping[str, Tensor]]:
+    def _accumulate(self, number: int) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Add the gradient of one batch; return its loss over all processes and its terms."""
         config = self._config
         batch = self._data.take(number)
@@ -228,10 +237,8 @@ class Trainer:
         ):
             total, terms = self._task.loss(self.network, batch, draws)
         value = self._world.mean(total.detach().float().clone())
-        if not torch.isfinite(value):
-            self._fail(batch, 'loss')
         (total / config.optimiser.accumulate).backward()
-        return float(value), terms
+        return value, terms
 
     def _fail(self, batch: ViewBatch, what: str) -> None:
         path = self._folder / f'not_finite_step_{self.step}_rank_{self._world.rank}.safetensors'
