@@ -3,7 +3,8 @@
 All variants of an experiment see the same clips in the same order for the same number of steps.
 Sizes of networks are stated in full, so that the shipped presets may change; the networks are
 small, and all four streams are rendered once, in the office, so that three seeds of everything fit
-into ten minutes of a GPU. Intrinsics vary from clip to clip: networks that need them are given
+into ten minutes of a GPU. Single frames come from many short clips, for frames of one clip teach
+little more than one of them. Intrinsics vary from clip to clip: networks that need them are given
 them, and depth is predicted in units of the focal length (``depth_offset: 0``), for an image does
 not tell the one without the other.
 """
@@ -13,12 +14,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SETTINGS = ('office', 'darkness', 'sun_glare', 'gloves', 'kitchen')
-FRAMES = 8  # per clip
 
-# Eight images at 3 to 9 Hz: far enough apart to be different, near enough to help each other.
-_RATE = {'rate_range': [3.0, 9.0]}
-# Clips per stream, in parts that are rendered by a process each.
-_PARTS, _PART = 2, 1200
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How clips are cut, for training and test alike.
+
+    Attributes:
+        frames: per clip.
+        rate: images per second, lowest and highest.
+        parts: collections of training clips; each is rendered by one process.
+        part: clips of each.
+        batch: clips per training step.
+    """
+
+    frames: int
+    rate: tuple[float, float]
+    parts: int
+    part: int
+    batch: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the simulator's options."""
+        return {'rate_range': list(self.rate)}
+
+
+# Two images a second apart, or so.
+_PAIRS = Cut(frames=2, rate=(0.5, 2.0), parts=4, part=1900, batch=32)
+# Eight images, far enough apart to be different and near enough to help each other.
+_FILMS = Cut(frames=8, rate=(4.0, 10.0), parts=1, part=1500, batch=8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +96,7 @@ class Experiment:
         variants: the rows.
         metrics: the columns, millimetres.
         claims: what the papers found.
+        cut: of the clips.
         settings: of the test split.
         clips: test clips per setting.
         options: of the simulator for the test clips.
@@ -83,39 +109,49 @@ class Experiment:
     variants: tuple[Variant, ...]
     metrics: tuple[str, ...]
     claims: tuple[Claim, ...]
+    cut: Cut = _PAIRS
     settings: tuple[str, ...] = ('office',)
-    clips: int = 96
+    clips: int = 256
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def variant(self, name: str) -> Variant:
         """Return a variant by name."""
         return next(one for one in self.variants if one.name == name)
 
+    def data(self) -> dict[str, Any]:
+        """Return the part of the configuration that says which clips are read."""
+        cut = self.cut
+        return {
+            'frames': cut.frames, 'batch': cut.batch, 'validation_batch': max(1, 64 // cut.frames),
+            'train': [
+                {'data': 'simulated', 'setting': 'office', 'split': 'train', 'clips': cut.part,
+                 'first': part * cut.part, 'options': cut.options}
+                for part in range(cut.parts)
+            ],
+            # Nothing is chosen by the one validation at the end: it may use the test clips.
+            'validation': self.test_source(self.settings[0]),
+        }  # fmt: skip
+
     def test_source(self, setting: str) -> dict[str, Any]:
         """Return the configuration of a setting's test clips."""
         return {
             'data': 'simulated', 'setting': setting, 'split': 'test', 'clips': self.clips,
-            'options': {**_RATE, **self.options},
+            'options': {**self.cut.options, **self.options},
         }  # fmt: skip
 
 
 def _config(
-    task: str, network: Mapping[str, Any], *, stream: str, steps: int, batch: int,
-    learning_rate: float, clip_norm: float = 10.0, **more: Any,
+    task: str, network: Mapping[str, Any], *, stream: str, steps: int, learning_rate: float,
+    clip_norm: float = 10.0, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return a training configuration; its validation is filled in from the test clips."""
-    parts = [
-        {'data': 'simulated', 'setting': 'office', 'split': 'train', 'clips': _PART,
-         'first': part * _PART, 'options': _RATE}
-        for part in range(_PARTS)
-    ]  # fmt: skip
+    """Return a training configuration; its clips are filled in by the experiment."""
     return {
         'task': task,
         # The published preset, every field of which is then stated.
         'network': {'size': 'base', **network},
         'steps': steps,
-        'data': {'stream': stream, 'frames': FRAMES, 'batch': batch, 'validation_batch': 16,
-                 'train': parts},
+        # Streams that several experiments read are rendered once, so that all have this label.
+        'data': {'stream': stream, 'labels': ['hand_mask'], 'workers': 1, 'ahead': 3},
         'optimiser': {'name': 'adamw', 'learning_rate': learning_rate, 'weight_decay': 0.01,
                       'clip_norm': clip_norm},
         'schedule': {'name': 'cosine', 'warm_up': 0.05},
@@ -143,8 +179,7 @@ _DENSEREG = {
     'renorm': False, 'weight_std': None,
 }  # fmt: skip
 
-_SEE = _config('therformer', _THERFORMER, stream='thermal', steps=700, batch=8,
-               learning_rate=1.5e-3)  # fmt: skip
+_SEE = _config('therformer', _THERFORMER, stream='thermal', steps=700, learning_rate=1.5e-3)
 
 EXPERIMENTS: dict[str, Experiment] = {
     'sensors': Experiment(
@@ -178,7 +213,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         note='All three go on, for the same number of steps, from one single-frame network per '
         'seed (the first row, the thermal one of the experiment before), because a network learns '
         'to find hands far more slowly than to compare frames.',
-        config={**_SEE, 'steps': 400,
+        config={**_SEE, 'steps': 350,
                 'optimiser': {**_SEE['optimiser'], 'learning_rate': 7e-4}},
         variants=(
             Variant(name='start', of='sensors/thermal'),
@@ -191,6 +226,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             Claim(worse='T = 1', better='T = 4', metric='MEPE-RA'),
             Claim(worse='T = 1', better='T = 8', metric='MEPE-RA'),
         ),
+        cut=_FILMS,
+        clips=96,
     ),
     'mask_guidance': Experiment(
         title='Mask guidance and spatial encoder (TherFormer)',
@@ -217,7 +254,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         note='Crops alone, as the argument has it: what the whole image adds to a crop would also '
         'tell where the crop was. Every test clip has intrinsics of its own.',
         config=_config(
-            'wildhands', _WILDHANDS, stream='rgb', steps=1200, batch=6, learning_rate=1.5e-3,
+            'wildhands', _WILDHANDS, stream='rgb', steps=1000, learning_rate=1.5e-3,
             options={'turn_probability': 0.0,
                      'loss': {'mask': 0.0, 'joints_3d': 1500.0, 'camera': 3.0, 'shape': 0.3}},
         ),
@@ -241,7 +278,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         note='Crops are turned by at most 23 degrees: turned all the way round, as published, '
         'networks learn ten times more slowly.',
         config=_config(
-            'densereg', _DENSEREG, stream='depth', steps=700, batch=8, learning_rate=2e-3,
+            'densereg', _DENSEREG, stream='depth', steps=800, learning_rate=2e-3,
             clip_norm=1.0, options={'crop': 'cube', 'reduction': 'mean', 'turn': 0.4},
         ),
         variants=(

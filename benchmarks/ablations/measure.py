@@ -45,6 +45,8 @@ def render(clips: Clips, place: Place) -> float:
     began = time.monotonic()
     torch.set_num_threads(place.threads)
     make_source(clips.source, clips.data, torch.device(place.device))
+    if place.device == 'cuda':
+        torch.cuda.empty_cache()  # other processes need it now
     return time.monotonic() - began
 
 
@@ -53,7 +55,7 @@ def execute(run: Run, place: Place) -> bool:
     experiment, variant = described(run)
     began = time.monotonic()
     torch.set_num_threads(place.threads)
-    config = configuration(trained(run), place)
+    config = configuration(run, place)
     if not variant.of and not _train(run, config, place):
         return False
     training, began = time.monotonic() - began, time.monotonic()

@@ -34,15 +34,22 @@ class Clips:
     data: DataConfig
 
     @property
+    def images(self) -> int:
+        """How many there are."""
+        return self.source.clips * self.data.frames
+
+    @property
     def key(self) -> str:
         """Tell collections apart."""
-        content = [self.data.stream, self.data.frames, plain(self.source)]
+        data = self.data
+        content = [data.stream, data.frames, data.labels, plain(self.source)]
         return json.dumps(content, sort_keys=True)
 
     def __str__(self) -> str:
         """Name them for people."""
-        source = self.source
-        return f'{self.data.stream}, {source.setting}, {source.split}, from {source.first}'
+        source, data = self.source, self.data
+        many = f'{source.clips} x {data.frames} from {source.first}'
+        return f'{data.stream}, {source.setting}, {source.split}, {many}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +118,7 @@ def configuration(run: Run, place: Place) -> TrainingConfig:
         for parent in parents:
             level = level[parent]
         level[last] = value
-    # Nothing is chosen by the one validation at the end, so that it may use the test clips.
-    content['data'] |= {
-        'validation': experiment.test_source(experiment.settings[0]), 'cache': str(place.cache),
-    }  # fmt: skip
+    content['data'] |= {**experiment.data(), 'cache': str(place.cache)}
     steps = max(1, round(content['steps'] * place.scale))
     content |= {
         'seed': run.seed, 'steps': steps, 'validate_every': steps, 'checkpoint_every': steps,
@@ -128,7 +132,7 @@ def configuration(run: Run, place: Place) -> TrainingConfig:
 def measured_clips(run: Run, place: Place) -> dict[str, Clips]:
     """Return the test clips of a run by setting."""
     experiment, _ = described(run)
-    data = configuration(trained(run), place).data
+    data = configuration(run, place).data
     return {
         setting: Clips(
             source=typed(SourceConfig, experiment.test_source(setting), f'ablation {run}'),
@@ -147,6 +151,6 @@ def trained(run: Run) -> Run:
 
 def clip_stores(run: Run, place: Place) -> dict[str, Clips]:
     """Return the collections of clips that a run reads, by what tells them apart."""
-    data = configuration(trained(run), place).data
-    read = [Clips(source=source, data=data) for source in data.train]
+    data = configuration(run, place).data
+    read = [Clips(source=source, data=data) for source in data.train] if trained(run) == run else []
     return {clips.key: clips for clips in [*read, *measured_clips(run, place).values()]}

@@ -79,16 +79,19 @@ def _started() -> tuple[Connection, BaseProcess]:
     """Start a process that imports nothing of the one it comes from."""
     context = get_context('spawn')
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there,), daemon=True)
+    process = context.Process(target=_serve, args=(there,))
     process.start()
     there.close()
     return here, process
 
 
 def _serve(connection: Connection) -> None:
-    """Do jobs as they come, in a process of its own, until one fails."""
+    """Do jobs as they come, in a process of its own, until one fails or nobody is left to ask."""
     while True:
-        function, arguments = connection.recv()
+        try:
+            function, arguments = connection.recv()
+        except EOFError:
+            return
         try:
             outcome = Outcome(value=function(*arguments))
         except Exception:

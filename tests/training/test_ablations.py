@@ -10,7 +10,7 @@ import time
 import pytest
 
 from benchmarks.ablations import measure, run
-from benchmarks.ablations.experiments import EXPERIMENTS, Claim, Variant
+from benchmarks.ablations.experiments import EXPERIMENTS, Claim, Cut, Variant
 from benchmarks.ablations.report import held, judge, make_report, markdown
 from benchmarks.ablations.results import RESULT, RESULTS, collect, read_results, write_json
 from benchmarks.ablations.runs import (
@@ -72,9 +72,11 @@ def test_every_configuration_is_valid_and_every_claim_can_be_judged(name, place)
 
 def test_variants_of_an_experiment_read_the_same_clips_unless_they_change_the_sensor(place):
     for name in ('frames', 'mask_guidance', 'kpe', 'dense'):
-        stores = {frozenset(clip_stores(one, place)) for one in planned([name], [0, 1])
-                  if one.experiment == name}  # fmt: skip
-        assert len(stores) == 1
+        runs = [one for one in planned([name], [0, 1]) if one.experiment == name]
+        trainings = {frozenset(clip_stores(one, place)) for one in runs if trained(one) == one}
+        assert len(trainings) == 1
+        tests = {frozenset(clip_stores(one, place)) for one in runs if trained(one) != one}
+        assert all(read < next(iter(trainings)) for read in tests), 'with nothing to train on'
 
 
 def test_on_a_gpu_networks_train_in_mixed_precision(place):
@@ -233,15 +235,14 @@ def test_a_tiny_run_from_rendering_to_its_result(place, monkeypatch):
     dense = EXPERIMENTS['dense']
     config = json.loads(json.dumps(dense.config))
     config['network'] |= {'channels': 4, 'branch_channels': 4, 'vote_channels': 4, 'stacks': 1}
-    config['data'] |= {'frames': 1, 'batch': 2, 'train': config['data']['train'][:1]}
-    config['data']['train'][0]['clips'] = 2
     config['steps'] = 1
+    cut = Cut(frames=1, rate=(1.0, 2.0), parts=1, part=2, batch=2)
     variants = (
         Variant(name='dense'),
         Variant(name='single', of='dense', view='single'),
         Variant(name='longer', start='dense', changes={'steps': 2}),
     )
-    small = dataclasses.replace(dense, config=config, variants=variants, clips=2)
+    small = dataclasses.replace(dense, config=config, variants=variants, clips=2, cut=cut)
     monkeypatch.setitem(EXPERIMENTS, 'dense', small)
     runs = planned(['dense'], [0])
     for clips in Schedule(runs, (), place).renderings:
