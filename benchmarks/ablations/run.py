@@ -48,6 +48,7 @@ def run_all(names: list[str], seeds: list[int], place: Place, *, jobs: int) -> N
         state = f'{outcome.value:.0f} s' if isinstance(outcome.value, float) else 'done'
         if outcome.error:
             state = f'FAILED\n{outcome.error}'
+            schedule.failed(job.name)
         elif outcome.value is False:
             state = 'stopped, the time is up'
         else:

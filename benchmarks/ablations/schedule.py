@@ -24,6 +24,7 @@ class Schedule:
             found.values(), key=lambda clips: -clips.source.clips * clips.data.frames
         )
         self._unrendered = list(self.renderings)
+        self._failed: set[Run | str] = set()
 
     def take(self) -> Job | None:
         """Return the next job that can be done now."""
@@ -40,8 +41,22 @@ class Schedule:
 
     def finished(self, name: Clips | Run) -> None:
         """Note that a job was done, so that others may follow."""
-        self._done.add(name.key if isinstance(name, Clips) else name)
+        self._done.add(_known_by(name))
+
+    def failed(self, name: Clips | Run) -> None:
+        """Note that a job was not done: it is tried once more, for memory may have been short."""
+        if _known_by(name) in self._failed:
+            return
+        self._failed.add(_known_by(name))
+        if isinstance(name, Clips):
+            self._unrendered.append(name)
+        else:
+            self._waiting.append(name)
 
     def _ready(self, run: Run) -> bool:
         before = needed(run)
         return self._reads[run].keys() <= self._done and (before is None or before in self._done)
+
+
+def _known_by(name: Clips | Run) -> Run | str:
+    return name.key if isinstance(name, Clips) else name

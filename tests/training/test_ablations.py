@@ -113,6 +113,21 @@ def test_what_has_a_result_is_not_done_again(place):
     assert schedule.take() is None
 
 
+def test_what_failed_is_tried_once_more(place):
+    runs = planned(['dense'], [0])[:1]
+    schedule = Schedule(runs, (), place)
+    jobs = [schedule.take() for _ in schedule.renderings]
+    for job in jobs[1:]:
+        schedule.finished(job.name)
+    schedule.failed(jobs[0].name)
+    assert schedule.take() == jobs[0]
+    schedule.finished(jobs[0].name)
+    for _ in range(2):
+        assert schedule.take().name == runs[0]
+        schedule.failed(runs[0])
+    assert schedule.take() is None
+
+
 def done_by(jobs, **limits):
     """Do jobs in processes; returns their outcomes by name."""
     jobs, outcomes = list(jobs), {}
