@@ -1,7 +1,7 @@
 """The experiments: what is varied, what is measured, and what the papers found.
 
 All variants of an experiment see the same clips in the same order for the same number of steps.
-Sizes of networks are stated in full, so that the shipped presets may change; the networks are
+Sizes of networks are stated here, so that the shipped presets may change; the networks are
 small, and all four streams are rendered once, in the office, so that three seeds of everything fit
 into ten minutes of a GPU. Single frames come from many short clips, for frames of one clip teach
 little more than one of them. Intrinsics vary from clip to clip: networks that need them are given
@@ -147,7 +147,7 @@ def _config(
     """Return a training configuration; its clips are filled in by the experiment."""
     return {
         'task': task,
-        # The published preset, every field of which is then stated.
+        # The published preset, which stays as it is, and what differs from it.
         'network': {'size': 'base', **network},
         'steps': steps,
         # Streams that several experiments read are rendered once, so that all have this label.
