@@ -27,8 +27,12 @@ from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.trained_models import find
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.networks.checkpoint import load_checkpoint
-from hand_pose_ros.networks.deformable_attention import ANCHOR
-from hand_pose_ros.networks.therformer import TherFormer, TherFormerOutput, TherFormerStream
+from hand_pose_ros.networks.therformer import (
+    MASK,
+    TherFormer,
+    TherFormerOutput,
+    TherFormerStream,
+)
 from hand_pose_ros.rig.frame import StreamImage
 from hand_pose_ros.rig.thermohands import read_calibration, rig_from_calibration
 
@@ -79,7 +83,7 @@ def compare(
     """Compare one frame's output with the landmarks, both in the rectified image."""
     size = seen.camera.width, seen.camera.height
     logits = output.mask_logits[0, 0].numpy()
-    mask = cv2.resize(1.0 / (1.0 + np.exp(-logits)), size, interpolation=cv2.INTER_LINEAR) > ANCHOR
+    mask = cv2.resize(1.0 / (1.0 + np.exp(-logits)), size, interpolation=cv2.INTER_LINEAR) > MASK
     joints = output.pixels[0].numpy().astype(np.float64).reshape(2, 21, 2)
     points = np.concatenate(list(landmarks.values()))
     column, row = np.clip(np.rint(points).astype(int), 0, np.array(size) - 1).T

@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 
 # Metres from a track to what a whole-image network takes for that hand: its place is coarse.
 _SAME_SIDE, _OTHER_SIDE = 0.15, 0.05
+# Standard deviation along the view up to which a distance along it counts in full, metres.
+_SURE_DEPTH = 0.03
 
 
 class Finder(Protocol):
@@ -73,9 +75,8 @@ class FusionStages:
         found: list[list[NetworkHand]] = [[] for _ in places]
         pairs = []
         for number, hand in enumerate(hands):
-            middle = hand.joints_in(views[hand.stream]).mean(axis=0)
             for row, (side, joints) in enumerate(places):
-                apart = float(np.linalg.norm(middle - joints.mean(axis=0)))
+                apart = _apart(hand, joints.mean(axis=0), views[hand.stream])
                 if apart < (_SAME_SIDE if side == hand.side else _OTHER_SIDE):
                     pairs.append((apart, number, row))
         taken: set[int] = set()
@@ -96,3 +97,13 @@ class FusionStages:
                     if hand is not None:
                         found[row].append(hand)
         return found
+
+
+def _apart(hand: NetworkHand, place: Array, view: View) -> float:
+    """Return how far a place (3,) is from a hand, metres; less along the view if it knows less."""
+    middle = hand.joints.mean(axis=0)
+    away = place @ view.rotation.T + view.translation - middle
+    ray = middle / np.linalg.norm(middle)
+    along = float(away @ ray)
+    across = np.linalg.norm(away - along * ray)
+    return float(np.hypot(across, along * min(1.0, _SURE_DEPTH / hand.noise.along)))

@@ -344,6 +344,9 @@ def _set_up_torch(config: TrainingConfig) -> None:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
     # No cudnn.benchmark: the number of hands changes from batch to batch.
+    if torch.cuda.is_available():
+        # Loads torch's library of matrix functions, which several threads at once cannot.
+        torch.linalg.inv(torch.eye(2, device='cuda'))
     # Geometry must not be rounded to 10 bits; large products are 16 bits wide in any case.
     torch.set_float32_matmul_precision('highest')
 

@@ -9,7 +9,12 @@ from torch.nn import functional
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.networks.registry import create_network
-from hand_pose_ros.networks.therformer import TherFormerConfig, TherFormerOutput, depth_image
+from hand_pose_ros.networks.therformer import (
+    MASK,
+    TherFormerConfig,
+    TherFormerOutput,
+    depth_image,
+)
 from hand_pose_ros.training.augmentation import augment_clips
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.losses.therformer import TherFormerLossConfig, therformer_loss
@@ -65,7 +70,7 @@ class TherFormerTask:
         if batch.hand_mask is not None:
             true = (batch.hand_mask > 0).float()[:, None]
             true = functional.interpolate(true, mask.shape[-2:], mode='nearest-exact')[:, 0] > 0.5
-            found = mask > 0.5
+            found = mask > MASK
             either = (found | true).sum(dim=(1, 2))
             shared = (found & true).sum(dim=(1, 2)) / either.clamp(min=1)
             overlap = torch.where(either > 0, shared, torch.nan)
