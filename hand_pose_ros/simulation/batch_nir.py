@@ -71,11 +71,9 @@ def _pattern(gbuffer: GBuffer, light: Light) -> Tensor:
         light.pattern_scale,
         light.pattern_offset,
     )[:, 0]
-    return _factors(pattern, 0.12 * per_frame(light.clutter, gbuffer), gbuffer.surface)
-
-
-def _factors(pattern: Tensor, strength: Tensor, surface: Tensor) -> Tensor:
-    return (pattern * strength).mul_(surface == 0).add_(1).clamp_(0.3, 1.5)
+    pattern *= 0.12 * per_frame(light.clutter, gbuffer)
+    pattern *= gbuffer.surface == 0
+    return pattern.add_(1).clamp_(0.3, 1.5)
 
 
 def _arm_reflectance(seen: Arms, person: Person, light: Light) -> Tensor:
@@ -90,10 +88,9 @@ def _arm_reflectance(seen: Arms, person: Person, light: Light) -> Tensor:
 
 def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
     """Return grey levels (N, H, W) of white under the lamp, the room's light and the sun."""
-    active = _active(
-        gbuffer.facing, gbuffer.depth, per_frame(light.nir_power, gbuffer),
-        openness(gbuffer, 0.6 * light.occlusion),
-    )  # fmt: skip
+    active = (0.25 + 0.75 * gbuffer.facing) / gbuffer.depth.clamp(min=_NEAREST) ** 2
+    active *= per_frame(light.nir_power, gbuffer)
+    active *= openness(gbuffer, 0.6 * light.occlusion)
     if worth_while(light.sun):
         flood, slope = (per_frame(value, gbuffer) for value in light.nir_flood.T)
         across = torch.linspace(-1, 1, active.shape[2], device=active.device)
@@ -101,8 +98,3 @@ def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
         active += flood * (0.35 + 0.65 * sun) * (1 + slope * across)
         active += 2.0 * glare(gbuffer, light)
     return active
-
-
-def _active(facing: Tensor, depth: Tensor, power: Tensor, open_share: Tensor) -> Tensor:
-    """Return what the camera's own lamp gives; it falls with the square of the distance."""
-    return (0.25 + 0.75 * facing) / depth.clamp(min=_NEAREST) ** 2 * power * open_share

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hand_pose_ros.simulation.batch_device import put
 from hand_pose_ros.simulation.sensors import stamp_number
 
 _BANK = 1024  # side of the noise banks, pixels
@@ -52,14 +53,8 @@ def _sliced(bank: Tensor, places: list[tuple[int, int]], size: tuple[int, int]) 
 
 def _gathered(bank: Tensor, places: list[tuple[int, int]], size: tuple[int, int]) -> Tensor:
     """Copy all windows at once, which is faster on GPUs."""
-    corners = torch.tensor(places).reshape(-1, 2).to(bank.device, non_blocking=True)
-    return _cut(bank, corners, *size)
-
-
-def _cut(bank: Tensor, corners: Tensor, height: int, width: int) -> Tensor:
-    """Return the windows (K, H, W) of a bank that begin at ``corners`` (K, 2), row and column."""
-    rows = corners[:, 0, None, None] + torch.arange(height, device=bank.device)[:, None]
-    return bank[rows, corners[:, 1, None, None] + torch.arange(width, device=bank.device)]
+    rows, columns = put(places, bank.device).reshape(-1, 2).T
+    return bank.unfold(0, size[0], 1).unfold(1, size[1], 1)[rows, columns]
 
 
 def frame_numbers(seeds: tuple[int, ...], frames: int, salt: int) -> list[int]:
@@ -104,16 +99,11 @@ def patterns(kinds: Tensor, coordinates: Tensor, scales: Tensor, offsets: Tensor
     tiles = pattern_bank(coordinates.device)[kinds]
     # The frames of a clip are sampled as one tall image.
     tall = coordinates.reshape(clips, -1, width, 2)
-    grid = _on_tiles(tall, scales, offsets)
+    grid = torch.addcmul(offsets[:, None, None], tall, scales[:, None, None, None])
+    grid.frac_().abs_().mul_(2).sub_(1)
     found = functional.grid_sample(tiles, grid, mode='bilinear', align_corners=True)
     found = found.unflatten(2, (count // clips, height)).transpose(1, 2)
     return found.reshape(count, -1, height, width)
-
-
-def _on_tiles(coordinates: Tensor, scales: Tensor, offsets: Tensor) -> Tensor:
-    """Return where surface coordinates (B, H, W, 2) lie on a tile, -1..1."""
-    grid = torch.addcmul(offsets[:, None, None], coordinates, scales[:, None, None, None])
-    return grid.frac().abs().mul(2).sub(1)
 
 
 def lens_kernels(sigma: Tensor, halo: Tensor, radius: int = 4) -> Tensor:

@@ -34,17 +34,10 @@ def look_up(gbuffer: GBuffer, surfaces: Tensor, items: Tensor, step: int = 1) ->
     """
     table = torch.cat([surfaces, items], dim=1)
     item, material = gbuffer.item[:, ::step, ::step], gbuffer.material[:, ::step, ::step]
-    return _looked_up(item, material, table, items.shape[1], gbuffer.frames)
-
-
-def _looked_up(
-    item: Tensor, material: Tensor, table: Tensor, most: int, frames: int
-) -> list[Tensor]:
-    """Return the C columns of tables (B, looks + most, C) at every pixel (N, h, w)."""
-    number = item.clamp(max=most)
+    number = item.clamp(max=items.shape[1])
     key = torch.where(number > 0, number + (LOOKS - 1), material).int()
     if len(table) > 1:
-        clips = torch.arange(len(key), device=key.device, dtype=torch.int32) // frames
+        clips = torch.arange(len(key), device=key.device, dtype=torch.int32) // gbuffer.frames
         key += (clips * table.shape[1])[:, None, None]
     flat = key.view(-1)
     return [

@@ -1,5 +1,7 @@
 """The fusion estimator: every stage helps, and any stream or stage may be missing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -201,6 +203,16 @@ class TestAssignment:
     def test_a_far_hand_of_a_tracked_side_is_left_over(self):
         found, others = self.STAGES.assign([self.LEFT], self.places(0, shift=0.2), self.VIEWS)
         assert found == [[]] and others == [self.LEFT]
+
+    @pytest.mark.parametrize(('along', 'same'), [(0.03, False), (0.09, True)])
+    def test_a_network_that_does_not_know_depth_may_err_along_the_view(self, along, same):
+        hand = replace(self.LEFT, noise=replace(self.LEFT.noise, along=along))
+        view = self.VIEWS['thermal']
+        middle = hand.joints.mean(axis=0)
+        farther = hand.joints + 0.3 * middle / np.linalg.norm(middle)
+        place = (farther - view.translation) @ view.rotation
+        found, _ = self.STAGES.assign([hand], [(0, place)], self.VIEWS)
+        assert bool(found[0]) is same
 
     def test_a_track_of_the_wrong_side_gets_the_hand_that_is_right_there(self):
         [(_, joints)] = self.places(1)
