@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 
 # Metres from a track to what a whole-image network takes for that hand: its place is coarse.
 _SAME_SIDE, _OTHER_SIDE = 0.15, 0.05
+# Within this distance of a track a whole-image network may say the same hand twice, metres.
+_DOUBLE = 0.07
 # Standard deviation along the view up to which a distance along it counts in full, metres.
 _SURE_DEPTH = 0.03
 
@@ -70,13 +72,16 @@ class FusionStages:
         """Return the hands at each place and those at none.
 
         Nearest pairs come first. A hand of the other side only counts where it is very near, as
-        when a track's side is wrong.
+        when a track's side is wrong. A hand so near to a place that it may be the same one, seen
+        twice, is neither.
         """
         found: list[list[NetworkHand]] = [[] for _ in places]
-        pairs = []
+        pairs, doubles = [], set()
         for number, hand in enumerate(hands):
             for row, (side, joints) in enumerate(places):
                 apart = _apart(hand, joints.mean(axis=0), views[hand.stream])
+                if apart < _DOUBLE:
+                    doubles.add(number)
                 if apart < (_SAME_SIDE if side == hand.side else _OTHER_SIDE):
                     pairs.append((apart, number, row))
         taken: set[int] = set()
@@ -84,7 +89,8 @@ class FusionStages:
             if number not in taken and not found[row]:
                 taken.add(number)
                 found[row].append(hands[number])
-        return found, [hand for number, hand in enumerate(hands) if number not in taken]
+        known = taken | doubles
+        return found, [hand for number, hand in enumerate(hands) if number not in known]
 
     def refine(
         self, views: dict[str, View], places: Sequence[tuple[int, Array]]

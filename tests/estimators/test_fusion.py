@@ -214,6 +214,11 @@ class TestAssignment:
         found, _ = self.STAGES.assign([hand], [(0, place)], self.VIEWS)
         assert bool(found[0]) is same
 
+    def test_a_second_hand_where_one_is_tracked_begins_no_track(self):
+        double = replace(self.RIGHT, joints=self.LEFT.joints + np.array([0.05, 0.0, 0.0]))
+        found, others = self.STAGES.assign([self.LEFT, double], self.places(0), self.VIEWS)
+        assert found == [[self.LEFT]] and others == []
+
     def test_a_track_of_the_wrong_side_gets_the_hand_that_is_right_there(self):
         [(_, joints)] = self.places(1)
         found, _ = self.STAGES.assign([self.RIGHT], [(0, joints)], self.VIEWS)
