@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.networks.dense_votes import DenseFields, dense_targets
 from hand_pose_ros.training.tasks.registry import make_task
 from tests.training import fakes
@@ -124,6 +125,12 @@ def test_a_batch_without_hands_trains_nothing():
     total, _ = own.loss(own.build_network(), batch, seeded())
     total.backward()
     assert float(total.detach()) == 0.0
+
+
+def test_votes_cannot_reach_less_far_than_published():
+    assert task(reach=2.0, reduction='mean').name == 'densereg'
+    with pytest.raises(TrainingError, match='reach is 0.5: use 1'):
+        task(reach=0.5)
 
 
 def test_the_loss_of_one_batch_falls():

@@ -62,6 +62,11 @@ class DenseRegOptions:
     reach: float = 1.0
     reduction: Reduction = 'sum'
 
+    def __post_init__(self) -> None:
+        """Refuse votes that reach less far than S, which is 80 mm wide."""
+        if self.reach < 1:
+            raise ValueError(f'reach is {self.reach:g}: use 1, as published, or more')
+
 
 class DenseRegTask:
     """Trains DenseReg on every labelled hand; left hands are mirrored.
