@@ -88,10 +88,13 @@ class Comparison:
         """Return the figures, in millimetres and shares."""
         predicted, truth = np.array(self.predicted), np.array(self.truth)
         found = np.isfinite(predicted).any(axis=(1, 2))
+        per_hand = np.linalg.norm(predicted - truth, axis=2).mean(axis=1)
+        per_hand = per_hand[np.isfinite(per_hand)]
         return {
             'hands': len(truth),
             'tracked_share': float(found.mean()),
             'mepe_mm': 1e3 * metrics.mepe(predicted, truth),
+            'median_mm': 1e3 * float(np.median(per_hand)) if len(per_hand) else float('nan'),
             'mepe_ra_mm': 1e3 * metrics.mepe_root_aligned(predicted, truth),
             'wrist_mm': 1e3 * metrics.wrist_error(predicted, truth),
             'sigma_share': metrics.sigma_share(predicted, truth, np.array(self.covariance)),
@@ -235,7 +238,8 @@ def runtimes(rig: RigDescription) -> None:
 def show(run: str, setting: str, figures: dict[str, float]) -> None:
     """Print one line of the table."""
     print(
-        f'{run:32} {setting:10} MEPE {figures["mepe_mm"]:6.1f}  RA {figures["mepe_ra_mm"]:5.1f}  '
+        f'{run:32} {setting:10} MEPE {figures["mepe_mm"]:6.1f}  '
+        f'median {figures["median_mm"]:5.1f}  RA {figures["mepe_ra_mm"]:5.1f}  '
         f'wrist {figures["wrist_mm"]:6.1f}  tracked {figures["tracked_share"]:6.1%} of '
         f'{figures["hands"]:4.0f}  false {figures["false_hands"]:3.0f}  '
         f'1 sigma {figures["sigma_share"]:4.0%}  {figures["ms_per_frame"]:5.0f} ms',
