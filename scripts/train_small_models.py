@@ -23,7 +23,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from hand_pose_ros.training.config import SourceConfig, load_config  # noqa: E402
+from hand_pose_ros.training.config import load_config  # noqa: E402
 
 RECIPES = REPOSITORY / 'config' / 'train'
 # Recipes in the order they run, and the share of the time that each takes.
@@ -67,7 +67,7 @@ def prepared(name: str, *, cache: Path, output: Path, scale: float) -> Path:
 def wait_for_clips(recipes: list[Path]) -> None:
     """Render every source of some recipes, each in a process of its own."""
     context = multiprocessing.get_context('spawn')
-    wanted: dict[SourceConfig | str, tuple[Path, int]] = {}
+    wanted: dict[str, tuple[Path, int]] = {}
     for recipe in recipes:
         data = load_config(recipe).data
         for number, source in enumerate((*data.train, data.validation)):
