@@ -17,9 +17,9 @@ import torch
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.estimators.trained_models import find
+from hand_pose_ros.simulation.batch_config import SETTINGS
 from hand_pose_ros.training.evaluate import evaluate_checkpoint
 
-SETTINGS = ('office', 'darkness', 'sun_glare', 'gloves', 'kitchen')
 # Network -> metric -> most millimetres in the office.
 TARGETS = {
     'therformer': {'MEPE': 35.0, 'MEPE-RA': 20.0},
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('--clips', type=int, default=64, help='clips a setting')
     parser.add_argument('--networks', default=','.join(TARGETS))
-    parser.add_argument('--settings', default=','.join(SETTINGS))
+    parser.add_argument('--settings', default=','.join(SETTINGS[:-1]))
     parser.add_argument('--cache', type=Path, help='keeps the rendered clips (default: nowhere)')
     parser.add_argument('--threads', type=int, default=0)
     parser.add_argument('--json', type=Path, help='file for the figures')

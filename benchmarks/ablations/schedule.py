@@ -20,9 +20,7 @@ class Schedule:
         self._waiting = [run for run in runs if run not in self._done]
         self._reads = {run: clip_stores(run, place) for run in self._waiting}
         found = {key: clips for stores in self._reads.values() for key, clips in stores.items()}
-        self.renderings = sorted(
-            found.values(), key=lambda clips: -clips.source.clips * clips.data.frames
-        )
+        self.renderings = sorted(found.values(), key=lambda clips: -clips.images)
         self._unrendered = list(self.renderings)
         self._failed: set[Run | str] = set()
 

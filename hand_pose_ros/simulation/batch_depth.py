@@ -7,6 +7,7 @@ from torch.nn import functional
 from hand_pose_ros.simulation import batch_noise as noise
 from hand_pose_ros.simulation.batch_environment import Environment
 from hand_pose_ros.simulation.batch_nir import reflectance
+from hand_pose_ros.simulation.batch_surfaces import per_frame
 from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _SALT = 71
@@ -20,48 +21,30 @@ _WEAKEST = 0.012  # returned signal (reflectance * cosine / z^2) below which not
 def depth_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     """Return metres (N, 1, H, W), 0 where nothing was measured."""
     look, frames, seeds = environment.depth, gbuffer.frames, environment.seeds
+    sun = per_frame(environment.light.sun, gbuffer)
     clean = gbuffer.depth
     size = (clean.shape[1], clean.shape[2])
     numbers = noise.frame_numbers(seeds, frames, _SALT)
     grain = noise.windows(noise.normal_bank(clean.device), numbers, size)
     numbers = noise.frame_numbers(seeds, frames, _SALT + 1)
     chance = noise.windows(noise.uniform_bank(clean.device), numbers, size)
-    looks = torch.stack([
-        environment.light.sun, look.edge, look.holes, look.mixed, look.noise, look.step,
-        look.grazing, look.dropout,
-    ]).repeat_interleave(frames, 1)  # fmt: skip
-    albedo = reflectance(gbuffer, environment)
-    return _measured(clean, gbuffer.facing, albedo, grain, chance, looks)[:, None]
-
-
-def _measured(
-    clean: Tensor, facing: Tensor, albedo: Tensor, grain: Tensor, chance: Tensor, looks: Tensor
-) -> Tensor:
-    """Return what the sensor makes of depths (N, H, W); 0 where it measures nothing.
-
-    Args:
-        clean, facing: of the G-buffer.
-        albedo: (N, H, W) reflectance in the near infrared.
-        grain, chance: (N, H, W) unit normal and uniform noise.
-        looks: (8, N) the sun, and edge, holes, mixed, noise, step, grazing and dropout of
-            ``DepthLook``.
-    """
-    sun, least_edge, holes, mixed, noisy, step, grazing, dropout = looks[..., None, None]
     nearest, farthest = _neighbours(clean)
-    edge = (farthest - nearest) > least_edge
+    edge = (farthest - nearest) > per_frame(look.edge, gbuffer)
+    holes, mixed = per_frame(look.holes, gbuffer), per_frame(look.mixed, gbuffer)
     between = nearest + (chance - holes) / mixed * (farthest - nearest)
     metres = torch.where(edge & (chance >= holes) & (chance < holes + mixed), between, clean)
+    albedo = reflectance(gbuffer, environment)
     squared = clean * clean
     loudness = (_BRIGHT / albedo).sqrt_().mul_(1 + _SUN_NOISE * sun * sun)
-    metres.addcmul_(grain * loudness, noisy * squared)
-    metres = _quantised(metres, step * squared)
-    signal = albedo * facing / squared.clamp(min=1e-4)
+    metres.addcmul_(grain * loudness, per_frame(look.noise, gbuffer) * squared)
+    metres = _quantised(metres, per_frame(look.step, gbuffer) * squared)
+    signal = albedo * gbuffer.facing / squared.clamp(min=1e-4)
     lost = edge & (chance < holes)
-    lost |= facing < grazing * (0.6 + 0.8 * chance)
+    lost |= gbuffer.facing < per_frame(look.grazing, gbuffer) * (0.6 + 0.8 * chance)
     lost |= signal < _WEAKEST * (1 + _SUN_REACH * sun)
-    lost |= chance > 1 - dropout * (1 + _SUN_DROPOUT * sun * sun)
+    lost |= chance > 1 - per_frame(look.dropout, gbuffer) * (1 + _SUN_DROPOUT * sun * sun)
     lost |= (clean <= 0) | (metres < NEAREST) | (metres > FARTHEST)
-    return metres.masked_fill_(lost, 0)
+    return metres.masked_fill_(lost, 0)[:, None]
 
 
 def _neighbours(depth: Tensor) -> tuple[Tensor, Tensor]:

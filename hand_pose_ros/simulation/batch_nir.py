@@ -33,15 +33,10 @@ def nir_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
         noise.frame_numbers(environment.seeds, frames, _SALT),
         (image.shape[1], image.shape[2]),
     )
-    return _developed(image, grain, 2 * per_frame(light.nir_noise, gbuffer))[:, None]
-
-
-def _developed(image: Tensor, grain: Tensor, sigma: Tensor) -> Tensor:
-    """Return 8-bit images as 0..1: light (N, H, W) with noise, ``sigma`` (N, 1, 1)."""
     # Shot noise grows with the root of the light, read noise is always there.
-    grain = grain * (image.clamp(0, 1) + 0.15).sqrt_()
-    image = image.addcmul(grain, sigma).add_(_DARK)
-    return image.clamp_(0, 1).mul_(255).round_().div_(255)
+    grain *= (image.clamp(0, 1) + 0.15).sqrt_()
+    image.addcmul_(grain, 2 * per_frame(light.nir_noise, gbuffer)).add_(_DARK)
+    return image.clamp_(0, 1).mul_(255).round_().div_(255)[:, None]
 
 
 def _automatic_exposure(first: Tensor, light: Light) -> Tensor:

@@ -30,7 +30,9 @@ def rgb_image(gbuffer: GBuffer, environment: Environment) -> Tensor:
     frames_gain = gain.repeat_interleave(gbuffer.frames)[:, None, None, None]
     image *= frames_gain
     image = _lens(image, light, gbuffer.frames)
-    return _develop(image, gain, environment, gbuffer.frames)
+    image /= (image + _TOE).sqrt_()
+    _develop(image, gain, environment, gbuffer.frames)
+    return image
 
 
 def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
@@ -40,16 +42,15 @@ def _albedo(gbuffer: GBuffer, environment: Environment, seen: Arms) -> Tensor:
     pattern = noise.patterns(
         light.pattern, gbuffer.attributes[..., -2:], light.pattern_scale, light.pattern_offset
     )
-    albedo = _mixed(pattern, looks, per_frame(light.clutter, gbuffer))
+    mixed = pattern[:, 0].add_(pattern[:, 1], alpha=0.5)
+    mixed *= 0.3 * per_frame(light.clutter, gbuffer)
+    mixed += 0.4
+    mixed.clamp_(0, 1)
+    albedo = mixed.new_empty(len(mixed), 3, *mixed.shape[1:])
+    for channel in range(3):
+        torch.lerp(looks[channel], looks[channel + 3], mixed, out=albedo[:, channel])
     _paint_arms(albedo, seen, person, light)
     return albedo
-
-
-def _mixed(pattern: Tensor, looks: list[Tensor], clutter: Tensor) -> Tensor:
-    """Return colours (N, 3, H, W) between two per pixel, ``looks``, by patterns (N, 2, H, W)."""
-    share = pattern[:, 0].add(pattern[:, 1], alpha=0.5)
-    share = share.mul_(0.3 * clutter).add_(0.4).clamp_(0, 1)
-    return torch.stack([torch.lerp(looks[k], looks[k + 3], share) for k in range(3)], 1)
 
 
 def _paint_arms(albedo: Tensor, seen: Arms, person: Person, light: Light) -> None:
@@ -95,26 +96,15 @@ def _illumination(gbuffer: GBuffer, light: Light) -> Tensor:
     ambient = per_frame(light.ambient, gbuffer)
     open_share = openness(gbuffer, light.occlusion)
     direct = shadow(gbuffer, light.shadow)
-    lamp = diffuse(gbuffer, light.lamp)
-    total = _lit(
-        lamp, direct, open_share, ambient, per_frame(light.light, gbuffer),
-        per_frame(light.white, gbuffer),
-    )  # fmt: skip
+    room = diffuse(gbuffer, light.lamp) * (1.5 * (1 - ambient)) * direct
+    room = room.addcmul_(ambient, open_share).mul_(per_frame(light.light, gbuffer))
+    total = per_frame(light.white, gbuffer) * room[:, None]
     if worth_while(light.sun):
         sun = diffuse(gbuffer, light.sun_direction).mul_(direct)
         sun *= per_frame(light.sun, gbuffer) * _SUN
         sun += glare(gbuffer, light) * _SUN
         total.addcmul_(sun[:, None], put(_SUN_COLOUR, sun.device)[:, None, None])
     return total
-
-
-def _lit(
-    lamp: Tensor, direct: Tensor, open_share: Tensor, ambient: Tensor, level: Tensor, white: Tensor
-) -> Tensor:
-    """Return the light (N, 3, H, W) of a room's lamp and of what its walls scatter."""
-    room = lamp * (1.5 * (1 - ambient)) * direct
-    room = room.addcmul_(ambient, open_share).mul_(level)
-    return white * room[:, None]
 
 
 def _automatic_exposure(image: Tensor, light: Light, frames: int) -> Tensor:
@@ -130,27 +120,22 @@ def _lens(image: Tensor, light: Light, frames: int) -> Tensor:
     return noise.convolve(image.flatten(0, 1), kernels).view(image.shape).clamp_(min=0)
 
 
-def _develop(image: Tensor, gain: Tensor, environment: Environment, frames: int) -> Tensor:
-    """Apply tone curve, veil, contrast, saturation and noise and quantise."""
+def _develop(image: Tensor, gain: Tensor, environment: Environment, frames: int) -> None:
+    """Apply veil, contrast, saturation and noise and quantise, in place."""
     light = environment.light
-    bright = (gain * light.light).clamp(max=1)
-    veil = (light.veil + 0.25 * light.sun**2).clamp(max=0.5) * bright
-    looks = torch.stack([
-        light.contrast * (1 - veil), 0.5 * veil - 0.2 * (light.contrast - 1) * bright,
-        light.saturation, light.noise / 255 * (0.7 + 0.5 * gain),
-    ]).repeat_interleave(frames, 1)  # fmt: skip
+
+    def spread(values: Tensor) -> Tensor:
+        return values.repeat_interleave(frames)[:, None, None, None]
+
+    veil = (light.veil + 0.25 * light.sun**2).clamp(max=0.5) * (gain * light.light).clamp(max=1)
+    contrast = light.contrast * (1 - veil)
+    image *= spread(contrast)
+    image += spread(0.5 * veil - 0.2 * (light.contrast - 1) * (gain * light.light).clamp(max=1))
+    grey = (image * put(_GREY, image.device)[:, None, None]).sum(1, keepdim=True)
+    torch.lerp(grey, image, spread(light.saturation), out=image)
     numbers = noise.frame_numbers(environment.seeds, 3 * frames, _SALT)
     size = (image.shape[2], image.shape[3])
     grain = noise.windows(noise.normal_bank(image.device), numbers, size).view(image.shape)
-    return _developed(image, grain, looks)
-
-
-def _developed(image: Tensor, grain: Tensor, looks: Tensor) -> Tensor:
-    """Return 8-bit images as 0..1; ``looks`` (4, N) contrast, offset, saturation and noise."""
-    contrast, offset, saturation, sigma = looks[..., None, None, None]
-    image = image / (image + _TOE).sqrt_()
-    image.mul_(contrast).add_(offset)
-    red, green, blue = (image[:, k : k + 1] * weight for k, weight in enumerate(_GREY))
-    image = torch.lerp(red + green + blue, image, saturation)
-    image.addcmul_(grain, sigma)
-    return image.clamp_(0, 1).mul_(255).round_().div_(255)
+    sigma = light.noise / 255 * (0.7 + 0.5 * gain)
+    image.addcmul_(grain, spread(sigma))
+    image.clamp_(0, 1).mul_(255).round_().div_(255)

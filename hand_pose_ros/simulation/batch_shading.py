@@ -15,14 +15,9 @@ def diffuse(gbuffer: GBuffer, direction: Tensor) -> Tensor:
     """Return the cosine (N, H, W), 0 or more, towards a light (B, 3) in the scene's frame."""
     R_cam_scene = gbuffer.T_scene_cam[:, :3, :3].float().transpose(1, 2)
     towards = R_cam_scene @ direction.repeat_interleave(gbuffer.frames, 0)[..., None]
-    return _cosine(gbuffer.normal, towards[..., 0])
-
-
-def _cosine(normal: Tensor, towards: Tensor) -> Tensor:
-    """Return the cosine (N, H, W), 0 or more, of normals (N, H, W, 3) and directions (N, 3)."""
-    x, y, z = towards[:, :, None, None].unbind(1)
-    cosine = normal[..., 0] * x
-    cosine.addcmul_(normal[..., 1], y).addcmul_(normal[..., 2], z)
+    x, y, z = towards[:, :, 0, None, None].unbind(1)
+    cosine = gbuffer.normal[..., 0] * x
+    cosine.addcmul_(gbuffer.normal[..., 1], y).addcmul_(gbuffer.normal[..., 2], z)
     return cosine.clamp_(min=0)
 
 
@@ -35,14 +30,10 @@ def openness(gbuffer: GBuffer, strength: Tensor) -> Tensor:
     depth = gbuffer.depth
     low = functional.avg_pool2d(depth, 4, ceil_mode=True)
     around = functional.avg_pool2d(low[:, None], 5, 1, 2, count_include_pad=False)[:, 0]
-    around = finer(around, (depth.shape[1], depth.shape[2]))
-    return _opened(depth, around, gbuffer.surface, per_frame(strength, gbuffer))
-
-
-def _opened(depth: Tensor, around: Tensor, surface: Tensor, strength: Tensor) -> Tensor:
-    closed = ((depth - around) / _FOLD).clamp_(0, 1)
-    closed *= surface > 0
-    return 1 - closed * strength
+    deeper = depth - finer(around, (depth.shape[1], depth.shape[2]))
+    closed = (deeper / _FOLD).clamp_(0, 1)
+    closed *= gbuffer.surface > 0
+    return 1 - closed * per_frame(strength, gbuffer)
 
 
 def shadow(gbuffer: GBuffer, values: Tensor) -> Tensor:
@@ -62,14 +53,10 @@ def shadow(gbuffer: GBuffer, values: Tensor) -> Tensor:
 
 def glare(gbuffer: GBuffer, light: Light) -> Tensor:
     """Return the light (N, H, W) of the sun mirrored by table and things, before exposure."""
-    spot = _spot(*scene_places(gbuffer), *(per_frame(value, gbuffer) for value in light.glare.T))
-    spot *= per_frame(light.sun, gbuffer)
-    return finer(spot, (gbuffer.depth.shape[1], gbuffer.depth.shape[2]))
-
-
-def _spot(
-    x: Tensor, y: Tensor, centre_x: Tensor, centre_y: Tensor, size_x: Tensor, size_y: Tensor,
-    strength: Tensor,
-) -> Tensor:  # fmt: skip
+    x, y = scene_places(gbuffer)
+    centre_x, centre_y, size_x, size_y, strength = (
+        per_frame(value, gbuffer) for value in light.glare.T
+    )
     squared = ((x - centre_x) / size_x) ** 2 + ((y - centre_y) / size_y) ** 2
-    return strength * torch.exp(-squared)
+    spot = per_frame(light.sun, gbuffer) * strength * torch.exp(-squared)
+    return finer(spot, (gbuffer.depth.shape[1], gbuffer.depth.shape[2]))

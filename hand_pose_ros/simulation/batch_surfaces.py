@@ -139,13 +139,13 @@ def scene_places(gbuffer: GBuffer) -> Tensor:
     rays = gbuffer.rays[:, ::COARSE, ::COARSE]
     depth = gbuffer.depth[:, ::COARSE, ::COARSE]
     return torch.stack([
-        depth * along(gbuffer.T_scene_cam, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
+        depth * along(gbuffer, rays, axis) + _origin(gbuffer, axis) for axis in (0, 1)
     ])  # fmt: skip
 
 
-def along(T_scene_cam: Tensor, rays: Tensor, axis: int) -> Tensor:
+def along(gbuffer: GBuffer, rays: Tensor, axis: int) -> Tensor:
     """Return the step of the rays along an axis of the scene per metre of depth."""
-    row = T_scene_cam[:, axis, :3, None, None].to(rays.dtype)
+    row = gbuffer.T_scene_cam[:, axis, :3, None, None].to(rays.dtype)
     return row[:, 0] * rays[..., 0] + row[:, 1] * rays[..., 1] + row[:, 2]
 
 

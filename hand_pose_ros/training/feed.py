@@ -13,10 +13,15 @@ class Feed(Generic[Batch]):
     What a number gives depends on the number alone, never on the threads.
     """
 
-    def __init__(self, make: Callable[[int], Batch], *, workers: int, ahead: int) -> None:
-        """Prepare with ``workers`` threads, 0 for none, at most ``ahead`` batches ahead."""
+    def __init__(
+        self, make: Callable[[int], Batch], *, workers: int, ahead: int, count: int | None = None
+    ) -> None:
+        """Prepare with ``workers`` threads, 0 for none, at most ``ahead`` batches ahead.
+
+        Where there are only ``count`` batches, none beyond them is made.
+        """
         self._make = make
-        self._ahead = ahead
+        self._ahead, self._count = ahead, count
         self._pool = ThreadPoolExecutor(workers, 'batches') if workers else None
         self._waiting: dict[int, Future[Batch]] = {}
 
@@ -24,7 +29,8 @@ class Feed(Generic[Batch]):
         """Return batch ``number``; errors of its making are raised here."""
         if self._pool is None:
             return self._make(number)
-        wanted = range(number, number + self._ahead + 1)
+        end = number + self._ahead + 1
+        wanted = range(number, end if self._count is None else min(end, self._count))
         for skipped in [known for known in self._waiting if known not in wanted]:
             self._waiting.pop(skipped).cancel()
         for coming in wanted:

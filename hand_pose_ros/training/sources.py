@@ -98,22 +98,21 @@ class CachedClips:
         chunk = max(1, _CHUNK.get(self._device.type, 64) // data.frames)
         starts = range(self.store.done, self.count, chunk)
 
-        def rendered(number: int) -> ViewBatch | None:
-            if number >= len(starts):
-                return None
+        def rendered(number: int) -> ViewBatch:
             first = starts[number]
             return simulator.read(range(first, min(first + chunk, self.count)))
 
         # On a GPU, what comes next is rendered while this is fetched and written.
-        feed = Feed(rendered, workers=0 if self._device.type == 'cpu' else 2, ahead=2)
-        for number in range(len(starts)):
-            batch = feed.take(number)
-            assert batch is not None
-            self.store.append(batch)
-            if report is not None:
-                report(self.store.done, self.count)
-        feed.close()
-        simulator.close()
+        workers = 0 if self._device.type == 'cpu' else 2
+        feed = Feed(rendered, workers=workers, ahead=2, count=len(starts))
+        try:
+            for number in range(len(starts)):
+                self.store.append(feed.take(number))
+                if report is not None:
+                    report(self.store.done, self.count)
+        finally:
+            feed.close()
+            simulator.close()
 
 
 def make_source(

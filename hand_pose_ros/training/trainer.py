@@ -98,7 +98,7 @@ class Trainer:
         self._progress = progress
         self._pictures = pictures
         self._check_folder(resume)
-        _set_up_torch(config)
+        _set_up_torch(config, self._world.device)
         # Initial weights are the same on every process and do not depend on the data.
         torch.manual_seed(config.seed)
         network = task.build_network()
@@ -337,16 +337,16 @@ class Trainer:
             ) from error
 
 
-def _set_up_torch(config: TrainingConfig) -> None:
+def _set_up_torch(config: TrainingConfig, device: torch.device) -> None:
     if config.threads:
         torch.set_num_threads(config.threads)
     if config.deterministic:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
     # No cudnn.benchmark: the number of hands changes from batch to batch.
-    if torch.cuda.is_available():
+    if device.type == 'cuda':
         # Loads torch's library of matrix functions, which several threads at once cannot.
-        torch.linalg.inv(torch.eye(2, device='cuda'))
+        torch.linalg.inv(torch.eye(2, device=device))
     # Geometry must not be rounded to 10 bits; large products are 16 bits wide in any case.
     torch.set_float32_matmul_precision('highest')
 

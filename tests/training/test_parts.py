@@ -92,6 +92,16 @@ def test_a_feed_gives_each_number_its_batch(workers):
         assert made == [0, 1, 2, 3, 4, 5, 20]
 
 
+@pytest.mark.parametrize('workers', [0, 2])
+def test_a_feed_makes_nothing_beyond_its_end(workers):
+    made = []
+    feed = Feed(made.append, workers=workers, ahead=3, count=4)
+    for number in range(4):
+        feed.take(number)
+    feed.close()
+    assert sorted(made) == [0, 1, 2, 3]
+
+
 def test_a_feed_works_ahead_and_raises_here():
     started = threading.Event()
 
