@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,8 +90,12 @@ def iou(first: Region, second: Region) -> float:
     reach = (first.size + second.size) / np.sqrt(2.0)
     if np.abs(first.center - second.center).max() >= reach:
         return 0.0
-    shapes = [region.corners().astype(np.float32) for region in (first, second)]
-    overlap, _ = cv2.intersectConvexConvex(shapes[0], shapes[1])
+    polygon = first.to_crop(second.corners(), 1)
+    for axis in (0, 1):
+        polygon = _clipped(polygon, polygon[:, axis])
+        polygon = _clipped(polygon, 1.0 - polygon[:, axis])
+    x, y = polygon.T
+    overlap = first.size**2 * abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
     union = first.size**2 + second.size**2 - overlap
     return float(np.clip(overlap / union, 0.0, 1.0)) if union > 0 else 0.0
 
@@ -109,6 +112,22 @@ def distinct(regions: list[Region], limit: float) -> list[Region]:
 def heading(direction: Array) -> float:
     """Return the angle of a region whose "up" points along an image direction (2,)."""
     return float(np.arctan2(direction[0], -direction[1]))
+
+
+def _clipped(polygon: Array, inside: Array) -> Array:
+    """Return the part of a convex polygon (N, 2) where a linear function of it is not negative.
+
+    OpenCV's own intersections of polygons err on nearly equal squares, down to an empty one.
+    """
+    kept = []
+    for start, end, a, b in zip(
+        polygon, np.roll(polygon, -1, axis=0), inside, np.roll(inside, -1), strict=True
+    ):
+        if a >= 0:
+            kept.append(start)
+        if (a >= 0) != (b >= 0):
+            kept.append(start + a / (a - b) * (end - start))
+    return np.array(kept).reshape(-1, 2)
 
 
 def _rotation(angle: float) -> Array:
