@@ -73,14 +73,24 @@ class BagReader:
         """Numbers of messages by topic."""
         return {entry.topic: entry.msgcount for entry in self._reader.connections}
 
-    def messages(self, *topics: str) -> Iterator[BagMessage]:
-        """Yield the messages of the named topics (of all when none is named) in time order."""
+    def messages(
+        self, *topics: str, start: int | None = None, stop: int | None = None
+    ) -> Iterator[BagMessage]:
+        """Yield the messages of the named topics (of all when none is named) in time order.
+
+        Args:
+            *topics: names of topics; those the bag does not have are left out.
+            start: yield only messages received at or after this time (ns).
+            stop: yield only messages received before this time (ns).
+        """
         chosen = [
             entry for entry in self._reader.connections if not topics or entry.topic in topics
         ]
         if not chosen:
             return
-        for connection, stamp, data in self._reader.messages(connections=chosen):
+        for connection, stamp, data in self._reader.messages(
+            connections=chosen, start=start, stop=stop
+        ):
             yield BagMessage(
                 topic=connection.topic, type_name=connection.msgtype, stamp=stamp, data=bytes(data)
             )

@@ -43,6 +43,7 @@ def parse_camera(name: str, section: Section) -> CameraDescription:
         'rate': section.number('rate', 30.0, above=0.0, maximum=1000.0),
         'encoding': section.text('encoding', ENCODINGS[modality][0], choices=ENCODINGS[modality]),
         'time_offset': section.nanoseconds('time_offset', 0),
+        'body': section.text('body', ''),
     }
     description['extrinsics_from_tf'] = section.take('T_rig_cam', None) == FROM_TF
     if not description['extrinsics_from_tf']:
@@ -70,6 +71,8 @@ def camera_document(camera: CameraDescription) -> dict[str, Any]:
         document['distortion'] = camera.camera.distortion.tolist()
         document['distortion_model'] = camera.camera.distortion_model
     document['T_rig_cam'] = FROM_TF if camera.extrinsics_from_tf else camera.T_rig_cam.tolist()
+    if camera.body:
+        document['body'] = camera.body
     if camera.time_offset:
         document['time_offset'] = camera.time_offset / 1e9
     if isinstance(camera.values, ThermalValues):

@@ -42,7 +42,11 @@ class CameraDescription:
         size: (width, height) of the images in pixels; taken from ``camera`` when not given.
         rate: nominal images per second.
         encoding: ROS encoding of the images.
-        T_rig_cam: (4, 4) maps points of the camera's optical frame into the rig frame, metres.
+        T_rig_cam: (4, 4) maps points of the camera's optical frame into the rig frame, metres; of
+            a camera on another body, into that body's frame.
+        body: name of the body the camera stands on when it is not the rig, for example ``exo``
+            for a tripod; such a camera moves against the rig, so only recorded sessions, which
+            have its trajectory, use it.
         extrinsics_from_tf: whether ``T_rig_cam`` is to be replaced by what ``/tf_static`` says.
         time_offset: constant lateness of the stamps in nanoseconds; true stamp = stamp - offset.
         values: what the pixel values of a thermal or depth camera mean, None for the others.
@@ -60,11 +64,14 @@ class CameraDescription:
     extrinsics_from_tf: bool = False
     time_offset: int = 0
     values: ThermalValues | DepthValues | None = None
+    body: str = ''
 
     def __post_init__(self) -> None:
         """Fill in what follows from the rest and refuse contradictions."""
         if not _NAME.match(self.name):
             raise RigError(f'camera name {self.name!r} must be lower-case letters, digits and _')
+        if self.body and not _NAME.match(self.body):
+            raise RigError(f'body {self.body!r} must be lower-case letters, digits and _')
         if self.modality not in MODALITIES:
             raise RigError(f'modality {self.modality!r} is unknown: use {", ".join(MODALITIES)}')
         transform = np.array(self.T_rig_cam, dtype=np.float64)
@@ -123,7 +130,7 @@ class RigDescription:
         cameras: descriptions by camera name, in the order of the file.
         reference: camera whose optical frame and stamps the results carry.
         rig_frame: name of the body frame (x forward, y left, z up).
-        synchronizer: how the streams are put together; by default all of them.
+        synchronizer: how the streams are put together; by default all of the rig's own body.
         estimator: registered estimator name.
         estimator_options: options of that estimator.
         metadata: what else the source file said, kept for writing it back.
@@ -142,23 +149,33 @@ class RigDescription:
         """Fill in the defaults and refuse names that point nowhere."""
         if not self.cameras:
             raise RigError('cameras is empty: a rig needs at least one')
+        if not self.own_cameras:
+            raise RigError('cameras are all on other bodies: a rig needs one without body')
         for name, camera in self.cameras.items():
             if name != camera.name:
                 raise RigError(f'cameras.{name} is called {camera.name!r} inside: use one name')
         if not self.reference:
-            object.__setattr__(self, 'reference', _first_by_modality(self.cameras))
-        if self.reference not in self.cameras:
-            known = ', '.join(self.cameras)
+            object.__setattr__(self, 'reference', _first_by_modality(self.own_cameras))
+        if self.reference not in self.own_cameras:
+            known = ', '.join(self.own_cameras)
             raise RigError(f'reference names {self.reference!r}, use one of {known}')
         if self.synchronizer is None:
+            offsets = {name: self.time_offsets.get(name, 0) for name in self.own_cameras}
             config = SynchronizerConfig(
-                streams=tuple(self.cameras), reference=self.reference, offsets=self.time_offsets
+                streams=tuple(self.own_cameras),
+                reference=self.reference,
+                offsets={name: offset for name, offset in offsets.items() if offset},
             )
             object.__setattr__(self, 'synchronizer', config)
         for stream in self.synchronizer.streams:
-            if stream not in self.cameras:
-                known = ', '.join(self.cameras)
+            if stream not in self.own_cameras:
+                known = ', '.join(self.own_cameras)
                 raise RigError(f'synchronizer.streams names {stream!r}, use one of {known}')
+
+    @property
+    def own_cameras(self) -> dict[str, CameraDescription]:
+        """The cameras that sit on the rig itself."""
+        return {name: camera for name, camera in self.cameras.items() if not camera.body}
 
     @property
     def time_offsets(self) -> dict[str, int]:

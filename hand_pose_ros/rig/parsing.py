@@ -33,19 +33,26 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def read_yaml(path: Path) -> Any:
     """Parse a YAML (or JSON) file with the safe loader; raises RigError with file and line."""
     try:
-        # A SafeLoader that only refuses more.
-        return yaml.load(path.read_text(encoding='utf-8'), Loader=_UniqueKeyLoader)  # noqa: S506
+        text = path.read_text(encoding='utf-8')
     except OSError as error:
         raise RigError(f'{path}: cannot be read ({error.strerror}), check the path') from error
     except UnicodeDecodeError as error:
         raise RigError(f'{path}: is not UTF-8 text, is it really a rig file?') from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parse YAML with the safe loader; raises RigError with source and line."""
+    try:
+        # A SafeLoader that only refuses more.
+        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
     except RigError as error:
-        raise RigError(f'{path}: {error}') from None
+        raise RigError(f'{source}: {error}') from None
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         where = f'line {mark.line + 1}: ' if mark else ''
         problem = getattr(error, 'problem', None) or 'not valid'
-        raise RigError(f'{path}: {where}not valid YAML ({problem}), correct that line') from error
+        raise RigError(f'{source}: {where}not valid YAML ({problem}), correct that line') from error
 
 
 def suggestion(key: str, known: Mapping[str, Any] | list[str]) -> str:

@@ -66,17 +66,26 @@ def rig_document(rig: RigDescription) -> dict[str, Any]:
     return document
 
 
-def write_rig(rig: RigDescription, path: Path) -> None:
-    """Write a rig file; every number reads back to the same bits."""
+def rig_text(rig: RigDescription) -> str:
+    """Return the text of a rig's file; every number reads back to the same bits.
+
+    Raises:
+        RigError: if the rig holds options that YAML cannot.
+    """
     try:
-        text = yaml.safe_dump(
+        return yaml.safe_dump(
             rig_document(rig), sort_keys=False, default_flow_style=None, width=100
         )
     except yaml.YAMLError as error:
         raise RigError(
-            f'{path}: the rig holds options that are not plain YAML values ({error}), use '
+            f'{rig.name}: the rig holds options that are not plain YAML values ({error}), use '
             'numbers, texts, lists and mappings'
         ) from error
+
+
+def write_rig(rig: RigDescription, path: Path) -> None:
+    """Write a rig file."""
+    text = rig_text(rig)
     try:
         path.write_text(text, encoding='utf-8')
     except OSError as error:
@@ -91,7 +100,7 @@ def _cameras(section: Section) -> dict[str, CameraDescription]:
 
 
 def _synchronizer(section: Section, rig: RigDescription) -> SynchronizerConfig:
-    streams = section.names('streams', tuple(rig.cameras))
+    streams = section.names('streams', tuple(rig.own_cameras))
     reference = rig.reference if rig.reference in streams else next(iter(streams), '')
     fallback = SynchronizerConfig(streams=('any',))
     offsets = {name: offset for name, offset in rig.time_offsets.items() if name in streams}

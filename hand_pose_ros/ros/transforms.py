@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hand_pose_ros.geometry.transforms import from_quaternion
 from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.model import CameraDescription
-from hand_pose_ros.ros.hand_frames import joint_rotations, quaternions
+from hand_pose_ros.hand_model.hand_frames import joint_rotations, quaternions
 from hand_pose_ros.ros.stamps import header
 from hand_pose_ros.skeleton import JOINT_NAMES, SIDES, Side
 
@@ -65,10 +65,10 @@ class HandTransforms:
 
 
 def camera_transform(camera: CameraDescription, rig_frame: str, stamp: int) -> TransformStamped:
-    """Return where a camera sits on its rig, for /tf_static."""
+    """Return where a camera sits on its rig or other body, for /tf_static."""
     quaternion = quaternions(camera.T_rig_cam[None, :3, :3])[0]
     return TransformStamped(
-        header=header(stamp, rig_frame),
+        header=header(stamp, camera.body or rig_frame),
         child_frame_id=camera.frame_id,
         transform=_transform(camera.T_rig_cam[:3, 3].tolist(), quaternion.tolist()),
     )

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.hand_model.hand import HandModel
+from hand_pose_ros.hand_model.hand_frames import joint_rotations, quaternions, wrist_rotation
 from hand_pose_ros.hand_model.model_files import load_hand_model
-from hand_pose_ros.ros.hand_frames import joint_rotations, quaternions, wrist_rotation
 from hand_pose_ros.skeleton import BONES, SIDES, TIPS
 from tests.ros.fakes import make_hand
 

@@ -1,0 +1,171 @@
+"""SessionLabels: what is known of both hands in every frame of a session."""
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.errors import DataError
+from hand_pose_ros.sessions.tables import read_table, replace_file, write_table
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.uint8]
+
+# Where a hand's label comes from.
+ABSENT, FITTED, INTERPOLATED, CORRECTED = range(4)
+# What a person said of it.
+UNSEEN, ACCEPTED, REJECTED = range(3)
+
+_TABLE = 'labels.npz'
+_VERDICTS = 'verdicts.json'
+_RESIDUAL = 'residual_'
+_SHAPES = {
+    'joints': (2, 21, 3), 'global_orient': (2, 3), 'hand_pose': (2, 15, 3), 'betas': (2, 10),
+    'translation': (2, 3), 'quality': (2,), 'origin': (2,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SessionLabels:
+    """Labels of N frames; axis 1 of the arrays is left, right. What is absent is NaN.
+
+    Attributes:
+        stamps: (N,) int64 reference stamps, nanoseconds, rising.
+        numbers: (N,) int64 numbers of the session's sets.
+        frame_id: optical frame of the rig's reference camera, in which everything is.
+        joints: (N, 2, 21, 3) metres, internal order.
+        global_orient: (N, 2, 3) axis-angle, rad.
+        hand_pose: (N, 2, 15, 3) axis-angle in MANO finger order, rad, zero = flat hand.
+        betas: (N, 2, 10) shape, one for each side and session.
+        translation: (N, 2, 3) metres, added last: wrist = rest wrist + translation.
+        quality: (N, 2) in 0..1, higher is better; 0 for an absent hand.
+        residuals: per name (N, 2): what is left over of the evidence, for example ``pixels``.
+        origin: (N, 2) ``ABSENT``, ``FITTED``, ``INTERPOLATED`` or ``CORRECTED`` (by a person).
+        verdict: (N, 2) ``UNSEEN``, ``ACCEPTED`` or ``REJECTED`` in a review.
+    """
+
+    stamps: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    frame_id: str
+    joints: Array
+    global_orient: Array
+    hand_pose: Array
+    betas: Array
+    translation: Array
+    quality: Array
+    origin: Flags
+    residuals: dict[str, Array] = field(default_factory=dict)
+    verdict: Flags = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Fill in the verdicts and refuse arrays that do not belong together."""
+        count = len(self.stamps)
+        if self.verdict is None:
+            object.__setattr__(self, 'verdict', np.zeros((count, 2), np.uint8))
+        shapes = {'numbers': (), 'verdict': (2,)} | _SHAPES
+        arrays = {name: getattr(self, name) for name in shapes}
+        arrays |= {f'residuals {name}': values for name, values in self.residuals.items()}
+        for name, values in arrays.items():
+            wanted = (count, *shapes.get(name, (2,)))
+            if values.shape != wanted:
+                raise DataError(f'labels: {name} has shape {values.shape}, not {wanted}.')
+
+    @classmethod
+    def empty(
+        cls, stamps: NDArray[np.int64], numbers: NDArray[np.int64], frame_id: str
+    ) -> 'SessionLabels':
+        """Return labels of frames in which no hand is known yet; their arrays may be filled."""
+        count = len(stamps)
+        arrays: dict[str, Any] = {
+            name: np.full((count, *shape), np.nan) for name, shape in _SHAPES.items()
+        }
+        arrays['quality'] = np.zeros((count, 2))
+        arrays['origin'] = np.zeros((count, 2), np.uint8)
+        return cls(stamps=stamps, numbers=numbers, frame_id=frame_id, **arrays)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which hands (N, 2) are labelled and not rejected."""
+        return (self.origin != ABSENT) & (self.verdict != REJECTED)
+
+    def take(self, rows: NDArray[Any]) -> 'SessionLabels':
+        """Return the labels of some rows (indices or a mask (N,))."""
+        arrays = {
+            entry.name: getattr(self, entry.name)[rows]
+            for entry in fields(self)
+            if entry.name not in ('frame_id', 'residuals')
+        }
+        residuals = {name: values[rows] for name, values in self.residuals.items()}
+        return SessionLabels(frame_id=self.frame_id, residuals=residuals, **arrays)
+
+    def with_verdict(self, row: int, side: int, verdict: int) -> 'SessionLabels':
+        """Return the labels with one hand's verdict changed."""
+        verdicts = self.verdict.copy()
+        verdicts[row, side] = verdict
+        return replace(self, verdict=verdicts)
+
+    def save(self, folder: Path) -> None:
+        """Write table and verdicts into a folder, each whole or not at all.
+
+        Raises:
+            DataError: if they cannot be written.
+        """
+        arrays = {
+            entry.name: getattr(self, entry.name)
+            for entry in fields(self)
+            if entry.name not in ('frame_id', 'residuals', 'verdict')
+        }
+        arrays |= {_RESIDUAL + name: values for name, values in self.residuals.items()}
+        write_table(folder / _TABLE, arrays | {'frame_id': np.array(self.frame_id)})
+        self.save_verdicts(folder)
+
+    def save_verdicts(self, folder: Path) -> None:
+        """Write the verdicts alone: stamp -> [left, right], only where a person said something."""
+        said = np.flatnonzero(self.verdict.any(axis=1))
+        content = {str(self.stamps[row]): self.verdict[row].tolist() for row in said}
+        replace_file(folder / _VERDICTS, (json.dumps(content, indent=1) + '\n').encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> 'SessionLabels':
+        """Read what ``save`` wrote.
+
+        Raises:
+            DataError: if there are no labels in the folder or they are damaged.
+        """
+        path = folder / _TABLE
+        if not path.is_file():
+            raise DataError(f'{folder} holds no {_TABLE}: run `hand-pose annotate` first.')
+        table = read_table(path, ('stamps', 'numbers', 'frame_id', *_SHAPES))
+        residuals = {
+            name.removeprefix(_RESIDUAL): values
+            for name, values in table.items()
+            if name.startswith(_RESIDUAL)
+        }
+        arrays = {name: table[name] for name in ('stamps', 'numbers', *_SHAPES)}
+        verdict = _read_verdicts(folder / _VERDICTS, table['stamps'])
+        return cls(frame_id=str(table['frame_id']), residuals=residuals, verdict=verdict, **arrays)
+
+
+def labels_folder(session: Path) -> Path:
+    """Return the folder beside a session's bag in which its labels are."""
+    return session.parent / f'{session.name}_labels'
+
+
+def _read_verdicts(path: Path, stamps: NDArray[np.int64]) -> Flags:
+    verdicts = np.zeros((len(stamps), 2), np.uint8)
+    if not path.is_file():
+        return verdicts
+    try:
+        content = {int(stamp): pair for stamp, pair in json.loads(path.read_text()).items()}
+        known = {int(stamp): row for row, stamp in enumerate(stamps)}
+        for stamp, (left, right) in content.items():
+            if stamp in known:
+                verdicts[known[stamp]] = left, right
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise DataError(f'{path} is no list of verdicts ({error}): mend or remove it.') from None
+    if verdicts.max(initial=0) > REJECTED:
+        raise DataError(f'{path} has a verdict above {REJECTED}: use 0, 1 or 2.')
+    return verdicts

@@ -1,0 +1,91 @@
+"""Labels: round trip, verdicts, damaged files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hand_pose_ros.errors import DataError
+from hand_pose_ros.sessions.labels import (
+    ACCEPTED,
+    FITTED,
+    REJECTED,
+    SessionLabels,
+    labels_folder,
+)
+
+
+def labels(count=4):
+    made = SessionLabels.empty(
+        np.arange(count, dtype=np.int64) * 100, np.arange(count), 'thermal_optical_frame'
+    )
+    made.origin[1:, 0] = FITTED
+    made.joints[1:, 0] = np.random.default_rng(0).normal(size=(count - 1, 21, 3))
+    made.residuals['pixels'] = np.full((count, 2), 0.5)
+    return made
+
+
+def test_round_trip_is_exact(tmp_path):
+    made = labels().with_verdict(1, 0, ACCEPTED).with_verdict(2, 0, REJECTED)
+    made.save(tmp_path)
+    read = SessionLabels.load(tmp_path)
+    for name in ('stamps', 'numbers', 'joints', 'origin', 'quality', 'verdict'):
+        np.testing.assert_array_equal(getattr(read, name), getattr(made, name))
+    np.testing.assert_array_equal(read.residuals['pixels'], made.residuals['pixels'])
+    assert read.frame_id == made.frame_id
+    assert read.usable[:, 0].tolist() == [False, True, False, True]
+    assert not read.usable[:, 1].any()
+
+
+def test_verdicts_survive_new_labels_of_the_same_stamps(tmp_path):
+    labels().with_verdict(2, 0, REJECTED).save(tmp_path)
+    fresh = labels(6)
+    verdicts = SessionLabels.load(tmp_path).verdict
+    assert verdicts[2, 0] == REJECTED
+    fresh.verdict[:4] = verdicts
+    fresh.save(tmp_path)
+    assert SessionLabels.load(tmp_path).verdict[2, 0] == REJECTED
+
+
+def test_rows_can_be_taken():
+    some = labels().take(np.array([False, True, True, False]))
+    assert some.stamps.tolist() == [100, 200]
+    assert some.residuals['pixels'].shape == (2, 2)
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    made = labels()
+    with pytest.raises(DataError, match=r'joints has shape \(3, 2, 21, 3\)'):
+        SessionLabels(**{**made.__dict__, 'joints': made.joints[:3]})
+
+
+@pytest.mark.parametrize('content', [b'', b'PK\x03\x04 cut', b'\x80\x04K\x00.'])
+def test_a_damaged_table_is_one_sentence(tmp_path, content):
+    (tmp_path / 'labels.npz').write_bytes(content)
+    with pytest.raises(DataError, match='damaged'):
+        SessionLabels.load(tmp_path)
+
+
+def test_objects_in_a_table_are_not_unpickled(tmp_path):
+    arrays = {'stamps': np.array([{'a': 1}], object)}
+    np.savez(tmp_path / 'labels.npz', **arrays)
+    with pytest.raises(DataError, match='damaged'):
+        SessionLabels.load(tmp_path)
+
+
+@pytest.mark.parametrize('content', ['[1]', '{"x": [0, 1]}', '{"0": [0]}', '{"0": [9, 0]}', '{'])
+def test_damaged_verdicts_are_one_sentence(tmp_path, content):
+    labels().save(tmp_path)
+    (tmp_path / 'verdicts.json').write_text(content)
+    with pytest.raises(DataError, match=r'verdicts\.json'):
+        SessionLabels.load(tmp_path)
+
+
+def test_verdicts_are_readable_by_people(tmp_path):
+    labels().with_verdict(3, 0, REJECTED).save(tmp_path)
+    assert json.loads((tmp_path / 'verdicts.json').read_text()) == {'300': [REJECTED, 0]}
+
+
+def test_missing_labels_name_the_step(tmp_path):
+    with pytest.raises(DataError, match='hand-pose annotate'):
+        SessionLabels.load(labels_folder(tmp_path / 'bag'))
