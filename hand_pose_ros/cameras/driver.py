@@ -19,7 +19,8 @@ class CameraSample:
         stamp: acquisition time, integer nanoseconds since the driver's epoch: Unix time for live
             sources, the recorded time for replayed ones.
         dropped: images the source lost before this one since the last sample.
-        extras: what else the driver knows at this stamp (the simulated rig's ground truth).
+        extras: what else the driver knows at this stamp: of the simulated rig ``truth``, and
+            ``T_rig_body`` (4, 4) of a camera on another body.
     """
 
     image: NDArray[Any]

@@ -134,6 +134,8 @@ class SimulatedCamera:
         extras: dict[str, Any] = {}
         if name == self._rig.reference:
             extras['truth'] = self._simulation.truth(stamp)
+        if self._description.body:
+            extras['T_rig_body'] = self._simulation.T_rig_body(stamp)
         return CameraSample(
             image=image,
             encoding=self._description.encoding,

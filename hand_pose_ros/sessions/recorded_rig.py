@@ -5,8 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hand_pose_ros.bags.messages import CAMERA_INFO, STRING, TRANSFORMS, deserialised
+from hand_pose_ros.bags.messages import (
+    CAMERA_INFO,
+    STRING,
+    TRANSFORMS,
+    deserialised,
+    stamp_of,
+)
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.errors import RigError
 from hand_pose_ros.geometry.camera import Camera
@@ -15,6 +22,9 @@ from hand_pose_ros.rig.description import load_rig
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.rig.parsing import parse_yaml
 from hand_pose_ros.rig.rig_file import parse_rig
+from hand_pose_ros.sessions.trajectory import Trajectory
+
+Array = NDArray[np.float64]
 
 RIG_TOPIC = '/rig_description'
 
@@ -86,15 +96,40 @@ def _with_pose(
     for entry in reader.messages('/tf_static'):
         for stamped in deserialised(entry.data, TRANSFORMS).transforms:
             if (stamped.header.frame_id, stamped.child_frame_id) == (parent, camera.frame_id):
-                position, turn = stamped.transform.translation, stamped.transform.rotation
-                pose = from_quaternion(
-                    np.array([turn.x, turn.y, turn.z, turn.w]),
-                    np.array([position.x, position.y, position.z]),
-                )
+                pose = _matrix(stamped.transform)
                 return replace(camera, T_rig_cam=pose, extrinsics_from_tf=False)
     raise RigError(
         f'bag {reader.folder}: /tf_static has no transform from {parent} to {camera.frame_id}, '
         'which the rig file leaves to TF: write T_rig_cam into the rig file and name it (--rig).'
+    )
+
+
+def recorded_trajectories(reader: BagReader, rig: RigDescription) -> dict[str, Trajectory]:
+    """Return how the bodies of the rig's exo cameras moved, as /tf tells it, by name."""
+    bodies = {camera.body for camera in rig.cameras.values() if camera.body}
+    poses: dict[str, dict[int, Array]] = {}
+    if not bodies:
+        return {}
+    for entry in reader.messages('/tf'):
+        for stamped in deserialised(entry.data, TRANSFORMS).transforms:
+            if stamped.header.frame_id == rig.rig_frame and stamped.child_frame_id in bodies:
+                track = poses.setdefault(stamped.child_frame_id, {})
+                track[stamp_of(stamped)] = _matrix(stamped.transform)
+    return {
+        body: Trajectory(
+            body=body,
+            stamps=np.array(sorted(track), np.int64),
+            T_rig_body=np.array([track[stamp] for stamp in sorted(track)]),
+        )
+        for body, track in poses.items()
+    }
+
+
+def _matrix(transform: Any) -> Array:
+    """Return a transform message as a (4, 4) matrix."""
+    position, turn = transform.translation, transform.rotation
+    return from_quaternion(
+        np.array([turn.x, turn.y, turn.z, turn.w]), np.array([position.x, position.y, position.z])
     )
 
 

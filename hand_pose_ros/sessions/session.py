@@ -19,7 +19,11 @@ from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.rig.synchronizer import Synchronizer
 from hand_pose_ros.sessions.labels import SessionLabels
-from hand_pose_ros.sessions.recorded_rig import image_topic, recorded_rig
+from hand_pose_ros.sessions.recorded_rig import (
+    image_topic,
+    recorded_rig,
+    recorded_trajectories,
+)
 from hand_pose_ros.sessions.trajectory import Trajectory, trajectory_file
 from hand_pose_ros.sessions.truth import recorded_truth
 
@@ -64,7 +68,7 @@ class Session:
         Args:
             path: the bag.
             rig: a rig, or its file, to use instead of the recorded one.
-            trajectory: of the exo cameras; by default the file beside the bag, if there is one.
+            trajectory: of the exo cameras; by default the file beside the bag, else the bag's /tf.
 
         Raises:
             BagError: if it is missing, damaged or has images of no camera of the rig.
@@ -173,7 +177,9 @@ class Session:
         path = trajectory_file(self.path)
         if given is None and path.is_file():
             given = Trajectory.load(path)
-        return {} if given is None else {given.body: given}
+        if given is not None:
+            return {given.body: given}
+        return recorded_trajectories(self._reader, self.rig)
 
     def _index(self) -> dict[str, StreamIndex]:
         names = {image_topic(name): name for name in self.rig.cameras}

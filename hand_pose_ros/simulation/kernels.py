@@ -330,7 +330,8 @@ def spoil_depth(
         near, far: (H, W) least and greatest true depth around each pixel.
         noise: (H, W) standard normal noise.
         chance: (H, W) uniform noise in 0..1.
-        settings: noise at 1 m, step of an edge, share of holes, share of mixed pixels, least
+        settings: noise at 1 m, step of an edge (beyond 0.6 m it grows with the square of
+            distance, as the slope of a table does), share of holes, share of mixed pixels, least
             cosine.
     """
     sigma, step, holes, mixed, grazing = settings
@@ -341,7 +342,7 @@ def spoil_depth(
                 seen = value * (1 + sigma * value * noise[row, column])
                 metres[row, column] = seen if facing[row, column] > grazing else 0.0
             low, high = near[row, column], far[row, column]
-            if high - low > step:
+            if high - low > step * max(1.0, 3.0 * low * low):
                 luck = chance[row, column]
                 if luck < holes:
                     metres[row, column] = 0.0

@@ -17,6 +17,7 @@ from hand_pose_ros.simulation import kernels
 from hand_pose_ros.simulation.bodies import Bodies
 from hand_pose_ros.simulation.lens import lens_reach, rational_coefficients
 from hand_pose_ros.simulation.motion import ArmState, Motion
+from hand_pose_ros.simulation.other_body import OtherBody
 from hand_pose_ros.simulation.rasterizer import rasterize
 from hand_pose_ros.simulation.scene import background
 from hand_pose_ros.simulation.sensor_models import make_sensor
@@ -64,6 +65,7 @@ class SimulatedRig:
         self._poses: OrderedDict[int, _Moment] = OrderedDict()
         self._views: OrderedDict[Any, tuple[View, Array]] = OrderedDict()
         self._order = list(rig.cameras)
+        self._other_body = OtherBody(seed)
 
     def render(self, stream: str, stamp: int) -> NDArray[Any]:
         """Return the image of one stream in its description's encoding.
@@ -96,7 +98,7 @@ class SimulatedRig:
         with self._lock:
             moment = self._pose(stamp)
         cameras = {
-            name: (description.camera, description.T_rig_cam)
+            name: (description.camera, self.T_rig_cam(name, stamp))
             for name, description in self.rig.cameras.items()
             if description.camera is not None
         }
@@ -104,6 +106,17 @@ class SimulatedRig:
             moment.state, moment.hands, self.bodies.models,
             self.rig.reference_camera.T_rig_cam, cameras,
         )  # fmt: skip
+
+    def T_rig_body(self, stamp: int) -> Array:
+        """Return where the body of the rig's exo cameras stands (4, 4) at a stamp."""
+        return self._other_body.at(stamp * 1e-9)
+
+    def T_rig_cam(self, stream: str, stamp: int) -> Array:
+        """Return where a camera is (4, 4) at a stamp, on the rig or on the other body."""
+        description = self.rig.cameras[stream]
+        if not description.body:
+            return description.T_rig_cam
+        return self.T_rig_body(stamp) @ description.T_rig_cam
 
     def _camera(self, stream: str) -> tuple[CameraDescription, Camera]:
         if stream not in self.rig.cameras:
@@ -121,7 +134,7 @@ class SimulatedRig:
         name = description.name
         if name not in self._sensors:
             seed = self._seed * 101 + self._order.index(name)
-            scene = background(camera, description.T_rig_cam, self._seed)
+            scene = background(camera, self.T_rig_cam(name, 0), self._seed)
             self._sensors[name] = make_sensor(
                 description, scene, self.bodies.surface, seed, self._seed
             )
@@ -142,14 +155,14 @@ class SimulatedRig:
         self, description: CameraDescription, camera: Camera, stamp: int
     ) -> tuple[View, Array]:
         """Return the mesh in a camera's frame and its pixels; cameras of one body share it."""
+        T_rig_cam = self.T_rig_cam(description.name, stamp)
         key = (
-            stamp, camera.intrinsics.tobytes(), camera.distortion.tobytes(),
-            description.T_rig_cam.tobytes(),
+            stamp, camera.intrinsics.tobytes(), camera.distortion.tobytes(), T_rig_cam.tobytes(),
         )  # fmt: skip
         if key not in self._views:
             moment = self._pose(stamp)
             points, normals, facing, pixels = kernels.view(
-                moment.mesh, moment.normals, inverse(description.T_rig_cam), camera.intrinsics,
+                moment.mesh, moment.normals, inverse(T_rig_cam), camera.intrinsics,
                 rational_coefficients(camera), self._reach[description.name],
             )  # fmt: skip
             if camera.distortion_model == 'equidistant':

@@ -81,3 +81,17 @@ def test_time_offsets_reach_the_synchroniser():
 def test_rigs_with_dangling_names_are_refused(change, message):
     with pytest.raises(RigError, match=message):
         RigDescription(**({'name': 'r', 'cameras': cameras('thermal', 'nir')} | change))
+
+
+def test_cameras_on_another_body_are_neither_synchronised_nor_the_reference():
+    exo = CameraDescription(name='exo', modality='thermal', body='tripod', time_offset=3)
+    rig = RigDescription(name='r', cameras=cameras('depth', 'rgb') | {'exo': exo})
+    assert rig.reference == 'depth'
+    assert rig.synchronizer.streams == ('depth', 'rgb')
+    assert set(rig.own_cameras) == {'depth', 'rgb'}
+    with pytest.raises(RigError, match="reference names 'exo'"):
+        RigDescription(name='r', cameras=rig.cameras, reference='exo')
+    with pytest.raises(RigError, match='all on other bodies'):
+        RigDescription(name='r', cameras={'exo': exo})
+    with pytest.raises(RigError, match='body'):
+        CameraDescription(name='e', modality='rgb', body='Tripod 1')

@@ -295,3 +295,12 @@ def test_the_simulated_rig_is_what_the_demo_promises():
     }
     thermal, rgb = rig.cameras['thermal'].T_rig_cam, rig.cameras['rgb'].T_rig_cam
     assert np.linalg.norm(thermal[:3, 3] - rgb[:3, 3]) == pytest.approx(0.0528, abs=0.001)
+
+
+def test_a_camera_on_another_body_reads_back(document):
+    document['cameras']['rgb']['body'] = 'exo'
+    rig = parse_rig(document, 'x.yaml')
+    assert rig.cameras['rgb'].body == 'exo'
+    assert rig.synchronizer.streams == ('thermal', 'depth')
+    again = parse_rig(rig_document(rig), 'x.yaml')
+    assert again.cameras['rgb'].body == 'exo'

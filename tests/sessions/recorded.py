@@ -51,9 +51,13 @@ def pixels(camera, number):
 
 
 def write_session(
-    folder: Path, description=None, frames=6, late=None, skip=(), rig_inside=True, period=PERIOD
-):
-    """Write a session; camera i is i ms late, plus ``late[name]`` ns; ``skip`` = (name, number)."""
+    folder: Path, description=None, frames=6, late=None, skip=(), rig_inside=True, period=PERIOD,
+    body_poses=(),
+):  # fmt: skip
+    """Write a session; camera i is i ms late, plus ``late[name]`` ns; ``skip`` = (name, number).
+
+    ``body_poses`` are told on /tf at the stamps of the cameras on another body.
+    """
     description = description or rig()
     late = late or {}
     with BagWriter(folder) as bag:
@@ -72,4 +76,10 @@ def write_session(
                     pixels(camera, number), camera.encoding, stamp, camera.frame_id
                 )
                 bag.write(image_topic(name), messages.serialised(image), stamp + 5_000_000)
+                if camera.body and number < len(body_poses):
+                    pose = messages.transform(
+                        body_poses[number], description.rig_frame, camera.body, stamp
+                    )
+                    bag.add_topic('/tf', messages.TRANSFORMS)
+                    bag.write('/tf', messages.serialised(messages.transforms([pose])), stamp)
     return folder

@@ -110,3 +110,13 @@ def test_a_bag_without_images_of_the_rig_is_refused(tmp_path):
     bag = write_session(tmp_path / 'bag', frames=0)
     with pytest.raises(BagError, match='no images on /thermal/image_raw'):
         Session.open(bag)
+
+
+def test_a_bag_that_tells_the_bodys_motion_on_tf_needs_no_file(tmp_path):
+    description = with_exo()
+    poses = [rigid(np.eye(3), [0.01 * number, 0.0, 1.0]) for number in range(6)]
+    bag = write_session(tmp_path / 'bag', description, body_poses=poses)
+    with Session.open(bag) as session:
+        for number in range(6):
+            image = session.frame(number).streams['exo_rgb']
+            assert image.T_rig_cam[0, 3] == pytest.approx(0.01 * number)
