@@ -1,11 +1,9 @@
 """The image_folder driver: recorded images or a video played as a camera."""
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from hand_pose_ros.cameras.driver import CameraSample
 from hand_pose_ros.cameras.image_files import (
@@ -16,6 +14,7 @@ from hand_pose_ros.cameras.image_files import (
     open_images,
     read_images,
 )
+from hand_pose_ros.cameras.playback import PACES, Pace, Player
 from hand_pose_ros.errors import CameraError, RigError
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
@@ -30,12 +29,6 @@ __all__ = [
     'open_images',
     'read_images',
 ]
-
-Pace = Literal['recorded', 'rate', 'none']
-PACES: tuple[Pace, ...] = ('recorded', 'rate', 'none')
-
-# Further behind than this, the player lets the delay stand instead of hurrying after it.
-_GIVE_UP = 500_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +108,13 @@ class ImageFolderCamera:
     def samples(self) -> Iterator[CameraSample]:
         """Yield the images when they are due; see CameraDriver."""
         period = round(1e9 / self._description.rate)
-        player = _Player(self._options, period, self._cycle_length(period), self._closed)
+        player = Player(
+            paced=self._options.pace != 'none',
+            live=self._options.live,
+            period=period,
+            cycle=self._cycle_length(period),
+            closed=self._closed,
+        )
         for record, recorded in self._endless(period):
             stamp = player.wait(recorded)
             if self._closed.is_set():
@@ -176,41 +175,3 @@ class ImageFolderCamera:
             raise CameraError(f'{self._path}: is not open, call open() before samples()')
         return self._source
 
-
-class _Player:
-    """Keeps the beat: says when a recorded stamp is due and what stamp its sample gets."""
-
-    def __init__(
-        self, options: ImageFolderOptions, period: int, cycle: int, closed: threading.Event
-    ) -> None:
-        self._paced = options.pace != 'none'
-        self._live = options.live
-        self._period = period
-        self._cycle = cycle
-        self._closed = closed
-        self._lead: int | None = None
-        self._dropped = 0
-        self._started = False
-
-    def take_dropped(self) -> int:
-        """Return the images skipped since the last call."""
-        dropped, self._dropped, self._started = self._dropped, 0, True
-        return dropped
-
-    def wait(self, recorded: int) -> int | None:
-        """Wait until an image is due; return its stamp, or None when it is to be skipped."""
-        if not self._paced:
-            return time.time_ns() if self._live else recorded
-        now = time.time_ns()
-        if self._lead is None:
-            # A loop that began at the epoch is at the same place for every camera.
-            self._lead = (now - now % self._cycle if self._cycle else now) - recorded
-        due = recorded + self._lead
-        if self._live and now - due > self._period:
-            self._dropped += self._started
-            return None
-        if not self._live and now - due > _GIVE_UP:
-            self._lead += now - due
-        if due > now:
-            self._closed.wait((due - now) / 1e9)
-        return due if self._live else recorded
