@@ -1,4 +1,4 @@
-"""Reads rosbag2 folders (mcap or sqlite3) without ROS, one message at a time."""
+"""Reads bags (rosbag2 of any storage, ROS 1) without ROS, one message at a time."""
 
 import struct
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros.errors import BagError
 
@@ -47,7 +48,7 @@ class BagReader:
     """A bag open for reading; use as a context manager. Memory use does not grow with the bag."""
 
     def __init__(self, folder: Path) -> None:
-        """Open a bag folder.
+        """Open a rosbag2 folder or a ROS 1 ``.bag`` file.
 
         Raises:
             BagError: if it is missing, incomplete or not a bag.
@@ -56,7 +57,9 @@ class BagReader:
         if not self.folder.exists():
             raise BagError(f'bag {self.folder} does not exist: check the path.')
         try:
-            self._reader = AnyReader([self.folder])
+            # Bags of older releases in sqlite3 do not say what their types are made of.
+            known = get_typestore(Stores.ROS2_KILTED)
+            self._reader = AnyReader([self.folder], default_typestore=known)
             self._reader.open()
         except (AnyReaderError, FileNotFoundError) as error:
             raise BagError(
@@ -67,6 +70,12 @@ class BagReader:
     def topics(self) -> dict[str, str]:
         """Types by topic."""
         return {entry.topic: entry.msgtype for entry in self._reader.connections}
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Times of reception of the first and the last message, nanoseconds."""
+        # rosbags counts the end behind the last message.
+        return self._reader.start_time, self._reader.end_time - 1
 
     @property
     def counts(self) -> dict[str, int]:

@@ -174,4 +174,3 @@ class ImageFolderCamera:
         if self._source is None:
             raise CameraError(f'{self._path}: is not open, call open() before samples()')
         return self._source
-

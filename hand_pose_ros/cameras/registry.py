@@ -9,6 +9,7 @@ from hand_pose_ros.rig.model import EXTERNAL_DRIVER, CameraDescription, RigDescr
 
 # Driver name -> module with ``create(description, rig) -> CameraDriver``, imported when asked for.
 DRIVERS = {
+    'bag': 'hand_pose_ros.cameras.bag',
     'image_folder': 'hand_pose_ros.cameras.image_folder',
     'simulated': 'hand_pose_ros.cameras.simulated',
 }

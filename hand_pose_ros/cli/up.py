@@ -17,6 +17,11 @@ def add_parser(verbs: Verbs) -> None:
         epilog='example: hand-pose up simulated_head_rig',
     )
     add_graph_options(parser)
+    parser.add_argument(
+        '--clock',
+        action='store_true',
+        help='play recordings with their own stamps and publish their time on /clock',
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,4 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     rig = find_rig(arguments.rig)
     notices().print(f'{rig.name}: {", ".join(rig.cameras)}; Ctrl-C ends')
-    return up(rig, processes=arguments.processes, discovery=arguments.discovery)
+    return up(
+        rig,
+        processes=arguments.processes,
+        discovery=arguments.discovery,
+        clock=arguments.clock,
+    )

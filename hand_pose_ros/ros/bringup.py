@@ -20,12 +20,14 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hand_pose_ros.cameras import registry
+from hand_pose_ros.cameras.driver import CameraDriver
 from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.rig.description import CameraDescription, RigDescription, find_rig, save_rig
 from hand_pose_ros.rig.model import EXTERNAL_DRIVER
 from hand_pose_ros.ros.camera_node import CameraNode
 from hand_pose_ros.ros.camera_stream import ReplayClock
 from hand_pose_ros.ros.child_processes import ChildProcesses
+from hand_pose_ros.ros.clock_node import ClockNode
 from hand_pose_ros.ros.environment import DISCOVERY_RANGES, prepare
 from hand_pose_ros.ros.inference_node import InferenceNode
 
@@ -46,6 +48,8 @@ class BringupOptions:
         discovery: who may see the topics, see ``environment.prepare``.
         namespace: of all nodes, empty for none.
         use_sim_time: take the time from /clock.
+        clock: publish the time of the rig's recordings on /clock and live in it: images keep
+            their recorded stamps.
         remaps: ``from:=to`` rules for all nodes.
         parameter_file: YAML file with parameters of the nodes, empty for none.
         parameters: of the inference node, by name.
@@ -56,6 +60,7 @@ class BringupOptions:
     discovery: str = 'LOCALHOST'
     namespace: str = ''
     use_sim_time: bool = False
+    clock: bool = False
     remaps: tuple[str, ...] = ()
     parameter_file: str = ''
     parameters: dict[str, Any] | None = None
@@ -88,8 +93,8 @@ class Graph:
         self.nodes[node.get_name()] = node
         self.executor.add_node(node)
 
-    def add_camera(self, node: CameraNode) -> None:
-        """Let the camera thread spin a camera node, and destroy it at the end."""
+    def add_camera(self, node: Node) -> None:
+        """Let the camera thread spin a node of cameras, and destroy it at the end."""
         self.nodes[node.get_name()] = node
         self._cameras.add_node(node)
         if self._camera_thread is None:
@@ -181,6 +186,7 @@ def up(
     discovery: str = 'LOCALHOST',
     namespace: str = '',
     use_sim_time: bool = False,
+    clock: bool = False,
     remaps: Sequence[str] = (),
     parameter_file: str = '',
     seconds: float | None = None,
@@ -193,6 +199,8 @@ def up(
         discovery: who may see the topics: ``LOCALHOST`` or ``SUBNET``.
         namespace: of all nodes.
         use_sim_time: take the time from /clock.
+        clock: publish the time of the rig's recordings on /clock and live in it: images keep
+            their recorded stamps.
         remaps: ``from:=to`` rules for all nodes.
         parameter_file: YAML file with parameters of the nodes.
         seconds: end after this time; None runs until SIGINT or SIGTERM.
@@ -208,6 +216,7 @@ def up(
         discovery=discovery,
         namespace=namespace,
         use_sim_time=use_sim_time,
+        clock=clock,
         remaps=tuple(remaps),
         parameter_file=parameter_file,
     )
@@ -240,9 +249,12 @@ def _start_nodes(graph: Graph, rig: RigDescription, options: BringupOptions) -> 
     replay = ReplayClock()
     arguments = _shared_arguments(options)
     common: dict[str, Any] = {'namespace': options.namespace, 'cli_args': arguments, 'rig': rig}
-    sim_time = Parameter('use_sim_time', value=options.use_sim_time)
+    sim_time = Parameter('use_sim_time', value=options.use_sim_time or options.clock)
+    stamps = [Parameter('restamp', value=False)] if options.clock else []
+    if options.clock:
+        _add_clock(graph, rig, replay)
     for camera in cameras_to_open(rig):
-        chosen = [Parameter('camera', value=camera.name), sim_time]
+        chosen = [Parameter('camera', value=camera.name), sim_time, *stamps]
         name = f'{camera.name}_camera'
         graph.add_camera(CameraNode(name, replay=replay, parameter_overrides=chosen, **common))
     if options.inference:
@@ -255,8 +267,12 @@ def _start_processes(
 ) -> None:
     path = folder / 'rig.yaml'
     save_rig(rig, path)
-    shared = {'rig': str(path), 'use_sim_time': options.use_sim_time}
+    shared = {'rig': str(path), 'use_sim_time': options.use_sim_time or options.clock}
     replay = _replay_parameters(rig)
+    if options.clock:
+        clock = ReplayClock(origin=replay.get('replay_origin'), start=replay.get('replay_start'))
+        _add_clock(graph, rig, clock)
+        replay['restamp'] = False
     for camera in cameras_to_open(rig):
         arguments = _node_arguments(
             f'{camera.name}_camera', {**shared, **replay, 'camera': camera.name}, options
@@ -268,13 +284,26 @@ def _start_processes(
         graph.children.start('inference', 'hand_pose_ros.ros.inference_node', arguments)
 
 
-def _replay_parameters(rig: RigDescription) -> dict[str, int]:
+def _recordings(rig: RigDescription) -> list[CameraDriver]:
+    """Return drivers, not open yet, of the cameras that play a recording."""
+    drivers = [registry.create(camera, rig) for camera in cameras_to_open(rig)]
+    return [driver for driver in drivers if not driver.live]
+
+
+def _add_clock(graph: Graph, rig: RigDescription, replay: ReplayClock) -> None:
+    """Let the graph publish recorded time; raises HandPoseError when nothing is recorded."""
+    if not _recordings(rig):
+        raise HandPoseError(
+            f'{rig.name}: no camera plays a recording, so there is no recorded time to publish '
+            'on /clock: leave --clock out, or use the driver bag'
+        )
+    graph.add_camera(ClockNode(replay))
+
+
+def _replay_parameters(rig: RigDescription) -> dict[str, Any]:
     """Return what keeps recorded cameras in step: first stamp of all, and when it is played."""
     first: list[int] = []
-    for camera in cameras_to_open(rig):
-        driver = registry.create(camera, rig)
-        if driver.live:
-            continue
+    for driver in _recordings(rig):
         try:
             driver.open()
             first += [sample.stamp for sample in itertools.islice(driver.samples(), 1)]
@@ -311,6 +340,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--discovery', default='LOCALHOST', choices=DISCOVERY_RANGES)
     parser.add_argument('--namespace', default='', help='namespace of all nodes')
     parser.add_argument('--use-sim-time', action='store_true', help='take the time from /clock')
+    parser.add_argument('--clock', action='store_true', help='publish recorded time on /clock')
     parser.add_argument('--remap', action='append', default=[], metavar='FROM:=TO')
     parser.add_argument('--parameter-file', default='', help='YAML file with parameters')
     arguments = parser.parse_args(argv)
@@ -321,6 +351,7 @@ def main(argv: list[str] | None = None) -> int:
             discovery=arguments.discovery,
             namespace=arguments.namespace,
             use_sim_time=arguments.use_sim_time,
+            clock=arguments.clock,
             remaps=arguments.remap,
             parameter_file=arguments.parameter_file,
         )

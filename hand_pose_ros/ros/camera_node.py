@@ -10,7 +10,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_ros import StaticTransformBroadcaster
 
 from hand_pose_ros.cameras import registry
-from hand_pose_ros.cameras.driver import CameraSample
+from hand_pose_ros.cameras.driver import CameraDriver, CameraSample
 from hand_pose_ros.errors import CameraError
 from hand_pose_ros.msg import HandPose3DArray
 from hand_pose_ros.rig.description import CameraDescription, RigDescription, find_rig
@@ -83,15 +83,18 @@ class CameraNode(ManagedNode):
         self._publishers: list[Publisher] = []
         self._diagnostics: Diagnostics | None = None
         self._stream: CameraStream | None = None
+        self._driver: CameraDriver | None = None
         super().__init__(name, PARAMETERS, **options)
 
     def allocate(self) -> None:
         """Load the rig, make sure that the driver exists, make the publishers."""
         self._rig = self._given_rig or find_rig(str(value_of(self, 'rig')))
         self._camera = self._find_camera(str(value_of(self, 'camera')))
-        registry.create(self._camera, self._rig)
+        driver = registry.create(self._camera, self._rig)
+        self._keeps_stamps = not driver.live and not value_of(self, 'restamp')
         self._meter = RateMeter()
-        self._dropped = self._unpublished = 0
+        self._dropped = self._unpublished = self._flat_fields = 0
+        self._in_flat_field = False
         self._info = camera_info(self._camera.camera, self._camera.size, 0, self._camera.frame_id)
         name = self._camera.name
         self._images = self._publisher(Image, f'{name}/image_raw', qos.DRIVER)
@@ -112,7 +115,7 @@ class CameraNode(ManagedNode):
             start=_or_none(value_of(self, 'replay_start')),
         )
         self._stream = CameraStream(
-            lambda: registry.create(self._camera, self._rig),
+            self._make_driver,
             self._deliver,
             complain=self.get_logger().error,
             name=self._camera.name,
@@ -135,6 +138,10 @@ class CameraNode(ManagedNode):
             self.destroy_publisher(publisher)
         self._publishers.clear()
 
+    def _make_driver(self) -> CameraDriver:
+        self._driver = registry.create(self._camera, self._rig)
+        return self._driver
+
     def _find_camera(self, name: str) -> CameraDescription:
         name = name or self._rig.reference
         if name not in self._rig.cameras:
@@ -149,10 +156,12 @@ class CameraNode(ManagedNode):
 
     def _deliver(self, sample: CameraSample, stamp: int) -> None:
         """Publish one sample; runs in the driver's thread."""
-        if self.get_clock().ros_time_is_active:
+        if self.get_clock().ros_time_is_active and not self._keeps_stamps:
             stamp += self.get_clock().now().nanoseconds - time.time_ns()
         self._dropped += sample.dropped
         self._meter.count(stamp)
+        self._note_flat_field(bool(sample.extras.get('flat_field')))
+        self._note_intrinsics()
         try:
             if self._images.get_subscription_count():
                 image = image_message(sample.image, sample.encoding, stamp, self._camera.frame_id)
@@ -167,6 +176,18 @@ class CameraNode(ManagedNode):
             self._unpublished += 1
             if self.context.ok():
                 self.log_sometimes('publish', f'{self._camera.name}: image not published: {error}')
+
+    def _note_flat_field(self, active: bool) -> None:
+        self._flat_fields += active and not self._in_flat_field
+        self._in_flat_field = active
+
+    def _note_intrinsics(self) -> None:
+        """Take intrinsics that only the driver knows, for cameras without any in the rig file."""
+        camera = self._driver.camera if self._driver is not None else None
+        if camera is None or self._info.k[0]:
+            return
+        size = camera.width, camera.height
+        self._info = camera_info(camera, size, 0, self._camera.frame_id)
 
     def _advise(self, size: int) -> None:
         if not self._warned:
@@ -203,6 +224,8 @@ class CameraNode(ManagedNode):
             level, text = ERROR, stream.error
         elif age > _SILENT_SECONDS:
             level, text = ERROR, 'no image for more than a second'
+        elif self._in_flat_field:
+            level, text = WARN, 'flat-field correction: the image stands still'
         elif rate < _SLOW * self._camera.rate:
             level, text = WARN, f'slower than the nominal {self._camera.rate:g} images per second'
         values = {
@@ -212,6 +235,7 @@ class CameraNode(ManagedNode):
             'age of the newest image (s)': age,
             'images': self._meter.total,
             'dropped by the driver': self._dropped,
+            'flat-field corrections': self._flat_fields,
             'not published': self._unpublished,
             'times opened': stream.opened if stream else 0,
         }

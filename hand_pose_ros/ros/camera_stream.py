@@ -37,6 +37,13 @@ class ReplayClock:
                 self._start = time.time_ns() + _LEAD
             return self._start - self._origin
 
+    def now(self) -> int | None:
+        """Return the time in the recording, nanoseconds; None before it is known."""
+        with self._lock:
+            if self._origin is None or self._start is None:
+                return None
+            return time.time_ns() - self._start + self._origin
+
 
 class CameraStream:
     """Opens a driver, delivers its samples, and opens it again when it fails.

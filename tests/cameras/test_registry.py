@@ -28,7 +28,7 @@ def test_drivers_are_made_by_name(rig):
 
 
 def test_an_unknown_driver_lists_those_that_exist(rig):
-    with pytest.raises(CameraError, match="'seek' does not exist, use one of image_folder, simul"):
+    with pytest.raises(CameraError, match="'seek' does not exist, use one of bag, image_f"):
         create(described(rig, 'seek'), rig)
 
 
