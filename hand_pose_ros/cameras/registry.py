@@ -12,6 +12,7 @@ DRIVERS = {
     'bag': 'hand_pose_ros.cameras.bag',
     'image_folder': 'hand_pose_ros.cameras.image_folder',
     'simulated': 'hand_pose_ros.cameras.simulated',
+    'v4l2': 'hand_pose_ros.cameras.v4l2',
 }
 
 

@@ -73,6 +73,19 @@ def test_planck_of_real_radiometric_jpegs(test_data, name, coldest, warmest):
     assert degrees.max() == pytest.approx(warmest, abs=0.05)
 
 
+def test_planck_of_a_real_fff_file(test_data):
+    """A room: record 0x20 has the constants, record 0x01 the counts behind a header of 32 bytes."""
+    data = (test_data / 'thermal_radiometric' / 'frame_000000_le.fff').read_bytes()
+    info, raw = data[320:2748], data[2748 + 32 :]
+    R1, B, F = struct.unpack('<3f', info[0x58:0x64])
+    offset, R2 = struct.unpack('<if', info[0x308:0x310])
+    counts = np.frombuffer(raw, '<u2', 320 * 240).reshape(240, 320)
+    values = ThermalValues(kind='planck', R1=R1, R2=R2, B=B, F=F, O=float(offset))
+    degrees = celsius(counts, values)
+    assert degrees.min() == pytest.approx(22.9, abs=0.05)
+    assert degrees.max() == pytest.approx(29.1, abs=0.05)
+
+
 def test_planck_gives_nan_where_there_is_no_temperature():
     values = ThermalValues(kind='planck', R1=14906.0, R2=0.011, B=1396.5, F=1.0, O=-7261)
     degrees = celsius(np.array([0, 7261, 18000], np.uint16), values)

@@ -1,0 +1,60 @@
+"""From a device's clock to Unix time."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hand_pose_ros.cameras.clock_mapping import ClockMapping
+
+MILLISECOND = 1_000_000
+PERIOD = 33_333_333
+EPOCH = 1_800_000_000_000_000_000
+
+
+def mapped(stamps, arrivals, **options):
+    mapping = ClockMapping(**options)
+    return np.array(
+        [mapping.to_unix(int(s), int(a)) for s, a in zip(stamps, arrivals, strict=True)]
+    )
+
+
+@given(st.lists(st.integers(0, 30), min_size=40, max_size=80), st.integers(-(10**15), 10**15))
+def test_jitter_of_transport_goes_and_stamps_rise(delays, device_start):
+    stamps = device_start + PERIOD * np.arange(len(delays))
+    truth = EPOCH + PERIOD * np.arange(len(delays))
+    least = min(delays[:5])
+    delays = np.maximum(delays, least) * MILLISECOND
+    times = mapped(stamps, truth + delays)
+    assert (np.diff(times) > 0).all()
+    # From the least delay on, all that is left is that delay, the same for all.
+    assert (times[5:] - truth[5:] == least * MILLISECOND).all()
+
+
+def test_a_drifting_clock_is_followed():
+    count = 30 * 120
+    truth = EPOCH + PERIOD * np.arange(count)
+    for drift in (-100e-6, 100e-6):
+        stamps = (PERIOD * np.arange(count) * (1 + drift)).round().astype(np.int64)
+        delays = np.random.default_rng(0).exponential(4 * MILLISECOND, count).astype(np.int64)
+        times = mapped(stamps, truth + delays)
+        error = (times - truth) / MILLISECOND
+        assert np.abs(error[300:]).max() < 2.0
+        assert (np.diff(times) > 0).all()
+
+
+def test_a_device_that_starts_again_is_mapped_anew():
+    stamps = [*range(0, 10 * PERIOD, PERIOD), *range(0, 5 * PERIOD, PERIOD)]
+    arrivals = EPOCH + PERIOD * np.arange(15) + MILLISECOND
+    assert (mapped(stamps, arrivals) == arrivals).all()
+
+
+def test_a_host_clock_that_is_set_is_followed():
+    stamps = PERIOD * np.arange(20)
+    for step in (-3600, 3600):
+        arrivals = EPOCH + stamps + np.where(np.arange(20) < 10, 0, step * 1000 * MILLISECOND)
+        assert (mapped(stamps, arrivals) == arrivals).all()
+
+
+def test_a_clock_that_stands_still_is_not_believed():
+    arrivals = EPOCH + PERIOD * np.arange(20)
+    assert (mapped(np.full(20, 5), arrivals) == arrivals).all()
