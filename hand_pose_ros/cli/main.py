@@ -12,6 +12,7 @@ from hand_pose_ros.cli import (
     evaluate,
     export,
     models,
+    record,
     simulate,
     train,
     up,
@@ -19,7 +20,7 @@ from hand_pose_ros.cli import (
 )
 from hand_pose_ros.errors import HandPoseError
 
-VERBS = (demo, up, estimate, view, simulate, train, evaluate, export, models, benchmark)
+VERBS = (demo, up, estimate, view, record, simulate, train, evaluate, export, models, benchmark)
 
 # What a shell reports for a command ended by Ctrl-C, and by a reader that went away.
 _INTERRUPTED = 130
