@@ -43,10 +43,12 @@ def requirements(name: str) -> set[str]:
 
 RUNTIME = {
     IMPORTED_AS.get(name, name)
-    for file in ('runtime', 'training', 'onnx')
+    for file in ('runtime', 'training', 'onnx', 'realsense')
     for name in requirements(file)
 }
-EXPLAINED_ONES = set().union(*map(requirements, ('runtime', 'training', 'onnx', 'develop')))
+EXPLAINED_ONES = set().union(
+    *map(requirements, ('runtime', 'training', 'onnx', 'realsense', 'develop'))
+)
 ROS = {tag for tag in DECLARED if not tag.startswith('python3-')}
 
 

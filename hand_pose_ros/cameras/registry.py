@@ -11,6 +11,7 @@ from hand_pose_ros.rig.model import EXTERNAL_DRIVER, CameraDescription, RigDescr
 DRIVERS = {
     'bag': 'hand_pose_ros.cameras.bag',
     'image_folder': 'hand_pose_ros.cameras.image_folder',
+    'realsense': 'hand_pose_ros.cameras.realsense',
     'simulated': 'hand_pose_ros.cameras.simulated',
     'v4l2': 'hand_pose_ros.cameras.v4l2',
 }

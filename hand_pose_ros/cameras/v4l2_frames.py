@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.cameras.clock_mapping import ClockMapping
+from hand_pose_ros.cameras.clock_mapping import ClockMapping, RisingStamps
 from hand_pose_ros.cameras.driver import CameraSample
 from hand_pose_ros.cameras.lepton import FrameCounter, LeptonTelemetry, split_telemetry
 from hand_pose_ros.rig.model import CameraDescription
@@ -16,8 +16,6 @@ from hand_pose_ros.rig.model import CameraDescription
 _OLDEST_BUFFER = 2_000_000_000
 # So many repetitions in a row are neither chance nor one image sent twice.
 _FROZEN_REPEATS = 2
-# Further back than this, time was set and is to be followed.
-_CLOCK_SET = 500_000_000
 
 
 def acquisition_time(milliseconds: float, now: int, monotonic: int, period: int) -> int:
@@ -53,7 +51,7 @@ class FrameInterpreter:
         self._period = round(1e9 / description.rate)
         self._device_clock = ClockMapping()
         self._counter = FrameCounter()
-        self._last_stamp = 0
+        self._rising = RisingStamps()
         self._last_image: NDArray[Any] | None = None
         self._repeats = 0
 
@@ -85,7 +83,7 @@ class FrameInterpreter:
         return CameraSample(
             image=pixels,
             encoding=self._description.encoding,
-            stamp=self._rising(stamp),
+            stamp=self._rising.next(stamp),
             dropped=missed,
             extras=extras,
         )
@@ -101,9 +99,3 @@ class FrameInterpreter:
         self._repeats = self._repeats + 1 if same else 0
         self._last_image = image
         return self._repeats >= _FROZEN_REPEATS
-
-    def _rising(self, stamp: int) -> int:
-        if 0 <= self._last_stamp - stamp < _CLOCK_SET:
-            stamp = self._last_stamp + 1
-        self._last_stamp = stamp
-        return stamp

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hand_pose_ros.cameras.clock_mapping import ClockMapping
+from hand_pose_ros.cameras.clock_mapping import ClockMapping, RisingStamps
 
 MILLISECOND = 1_000_000
 PERIOD = 33_333_333
@@ -58,3 +58,33 @@ def test_a_host_clock_that_is_set_is_followed():
 def test_a_clock_that_stands_still_is_not_believed():
     arrivals = EPOCH + PERIOD * np.arange(20)
     assert (mapped(np.full(20, 5), arrivals) == arrivals).all()
+
+
+def test_streams_of_one_device_keep_their_distance():
+    """A stream that takes longer to arrive gets the same stamps as one that does not."""
+    mapping = ClockMapping()
+    for number in range(10):
+        stamp = number * PERIOD
+        quick = mapping.to_unix(stamp, EPOCH + stamp + 2 * MILLISECOND, 'depth')
+        slow = mapping.to_unix(stamp, EPOCH + stamp + 40 * MILLISECOND, 'color')
+        assert quick == slow == EPOCH + stamp + 2 * MILLISECOND
+
+
+def test_stamps_rise_while_the_mapping_settles():
+    """The first image of a device may come very late."""
+    mapping, rising = ClockMapping(), RisingStamps()
+    delays = np.array([300, 200, 100, *[5] * 20]) * MILLISECOND
+    stamps = PERIOD * np.arange(len(delays))
+    times = [
+        rising.next(mapping.to_unix(int(s), int(EPOCH + s + d)))
+        for s, d in zip(stamps, delays, strict=True)
+    ]
+    assert (np.diff(times) > 0).all()
+    assert times[-1] == EPOCH + stamps[-1] + 5 * MILLISECOND
+
+
+def test_a_clock_that_was_set_back_is_followed():
+    rising = RisingStamps()
+    assert [rising.next(stamp) for stamp in (10**12, 10**12 - 5, 10**11)] == [
+        10**12, 10**12 + 1, 10**11,
+    ]  # fmt: skip
