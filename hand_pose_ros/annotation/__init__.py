@@ -1,0 +1,1 @@
+"""Annotation: a recorded session in, labels of both hands in every frame out."""

@@ -1,0 +1,182 @@
+"""Watching: follows the hands through a session and looks at them in every calibrated view."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.annotation.clouds import hand_cloud
+from hand_pose_ros.annotation.evidence import Evidence
+from hand_pose_ros.annotation.poses import Poses, carried_over_gaps
+from hand_pose_ros.estimators.base import Estimator
+from hand_pose_ros.estimators.landmark_model import load_landmark_model
+from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.networks import HandNetworks
+from hand_pose_ros.estimators.observations import Look, Observer
+from hand_pose_ros.estimators.regions import region_from_landmarks
+from hand_pose_ros.estimators.rig_views import View, views_of
+from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.hand_model.hand_pose import HandPose
+from hand_pose_ros.rig.frame import RigFrame
+from hand_pose_ros.rig.model import RigDescription
+from hand_pose_ros.skeleton import SIDES
+
+Array = NDArray[np.float64]
+
+PRESENCE = 0.5  # least probability of a hand for its landmarks to count
+# A hand is looked for at its carried-over pose for so long without being tracked, seconds.
+LONGEST_GAP = 0.7
+_OUTSIDE = 4.0  # factor on the deviation of a landmark beyond the image's border
+# Joints of a hand that must be in an image for it to be looked at there.
+_LEAST_INSIDE = 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """The cameras of a session by their use.
+
+    Attributes:
+        looks: cameras landmarks are looked for in.
+        depths: depth cameras.
+    """
+
+    looks: tuple[str, ...]
+    depths: tuple[str, ...]
+
+
+def watched(rig: RigDescription, streams: Iterable[str]) -> Watched:
+    """Return which of the streams are used, and for what."""
+    calibrated = [name for name in streams if rig.cameras[name].camera is not None]
+    kinds = {name: rig.cameras[name].modality for name in calibrated}
+    return Watched(
+        looks=tuple(name for name, kind in kinds.items() if kind != 'depth'),
+        depths=tuple(name for name, kind in kinds.items() if kind == 'depth'),
+    )
+
+
+def follow(estimator: Estimator, frames: Iterable[RigFrame]) -> Poses:
+    """Run a live estimator over frames in time order and return the hands it tracked."""
+    stamps, found = [], []
+    for frame in frames:
+        stamps.append(frame.stamp)
+        found.append(_by_side(estimator.estimate(frame)))
+    return Poses.of(np.array(stamps, np.int64), found)
+
+
+def look(
+    frames: Iterable[tuple[int, RigFrame]],
+    poses: Poses,
+    rig: RigDescription,
+    networks: HandNetworks,
+    cameras: Watched,
+) -> Evidence:
+    """Look at tracked hands in every view, and at missing ones where they must have been.
+
+    Args:
+        frames: numbers of sets and their frames, one for each row of ``poses``.
+        poses: tracked hands, NaN where there was none.
+        rig: of the session.
+        networks: the landmark networks.
+        cameras: what to use.
+    """
+    poses = carried_over_gaps(poses, LONGEST_GAP)
+    joints = poses.joints()
+    exo = [bool(rig.cameras[name].body) for name in cameras.looks]
+    evidence = Evidence.empty(
+        poses.stamps, np.zeros(len(poses.stamps), np.int64), cameras.looks, exo,
+        len(cameras.depths),
+    )  # fmt: skip
+    for name in ('global_orient', 'hand_pose', 'betas', 'translation', 'tracked'):
+        getattr(evidence, name)[:] = getattr(poses, name)
+    observer = Observer(networks, {name: rig.cameras[name].modality for name in cameras.looks})
+    for row, (number, frame) in enumerate(frames):
+        evidence.numbers[row] = number
+        _look_at_frame(evidence, row, frame, joints[row], observer, cameras)
+    return evidence
+
+
+def _by_side(hands: list[HandPose]) -> dict[int, HandPose]:
+    """Return the most certain recognised hand of each side."""
+    best: dict[int, HandPose] = {}
+    for hand in hands:
+        if hand.state != 'tracked' or hand.parameters is None or not hand.joints_2d:
+            continue
+        side = SIDES.index(hand.side)
+        if side not in best or hand.score > best[side].score:
+            best[side] = hand
+    return best
+
+
+def _look_at_frame(
+    evidence: Evidence, row: int, frame: RigFrame, joints: Array, observer: Observer,
+    cameras: Watched,
+) -> None:  # fmt: skip
+    views = {name: view for name, view in views_of(frame).items() if _placed(view)}
+    observer.begin({name: view.stream for name, view in views.items()})
+    places: list[tuple[int, int, Look]] = []
+    for place, name in enumerate(cameras.looks):
+        if name not in views:
+            continue
+        view = views[name]
+        evidence.T_cam_world[place, row] = _matrix(view)
+        evidence.lag[place, row] = view.lag
+        for side in range(2):
+            pixels = _visible_pixels(view, joints[side])
+            if pixels is not None:
+                look = Look(stream=name, region=region_from_landmarks(pixels))
+                places.append((place, side, look))
+    hands = observer.follow(look for _, _, look in places)
+    for (place, side, look), hand in zip(places, hands, strict=True):
+        evidence.presence[place, row, side] = hand.presence
+        if hand.presence >= PRESENCE:
+            camera = views[look.stream].camera
+            evidence.points[place, row, side] = camera.undistort(hand.points)
+            evidence.sigma[place, row, side] = _sigma(hand, look, camera)
+    _gather_clouds(evidence, row, joints, views, cameras)
+
+
+def _gather_clouds(
+    evidence: Evidence, row: int, joints: Array, views: dict[str, View], cameras: Watched
+) -> None:
+    depths = [views[name] for name in cameras.depths if name in views]
+    for place, name in enumerate(cameras.depths):
+        if name in views:
+            view = views[name]
+            evidence.depth_eyes[place, row] = -view.rotation.T @ view.translation
+    for side in range(2):
+        if depths and np.isfinite(joints[side]).all():
+            other = joints[1 - side] if np.isfinite(joints[1 - side]).all() else None
+            evidence.cloud[row, side] = hand_cloud(depths, joints[side], other)
+
+
+def _sigma(hand: HandLandmarks, look: Look, camera: Camera) -> Array:
+    """Return the deviation (21,) of landmarks on the plane z = 1."""
+    focal = (camera.intrinsics[0, 0] + camera.intrinsics[1, 1]) / 2
+    size = (camera.width - 1, camera.height - 1)
+    inside = np.all((hand.points >= 0) & (hand.points <= size), axis=1)
+    scale = look.region.size / focal
+    return load_landmark_model().sigma * scale * np.where(inside, 1.0, _OUTSIDE)
+
+
+def _visible_pixels(view: View, joints: Array) -> Array | None:
+    """Return the pixels (21, 2) of a hand that is in a view, else None."""
+    if not np.isfinite(joints).all():
+        return None
+    pixels = view.project(joints)
+    if not np.isfinite(pixels).all():
+        return None
+    size = (view.camera.width - 1, view.camera.height - 1)
+    inside = np.all((pixels >= 0) & (pixels <= size), axis=1).sum()
+    return pixels if inside >= _LEAST_INSIDE else None
+
+
+def _placed(view: View) -> bool:
+    """Whether it is known where a view's camera was."""
+    return bool(np.isfinite(view.rotation).all() and np.isfinite(view.translation).all())
+
+
+def _matrix(view: View) -> Array:
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = view.rotation, view.translation
+    return matrix
