@@ -69,7 +69,8 @@ class Evidence:
         n, v = len(stamps), len(views)
         return cls(
             stamps=stamps, numbers=numbers, views=np.array(views, dtype=str),
-            exo=np.array(exo, dtype=bool), focal=np.full(v, np.nan), T_cam_world=np.full((v, n, 4, 4), np.nan),
+            exo=np.array(exo, dtype=bool), focal=np.full(v, np.nan),
+            T_cam_world=np.full((v, n, 4, 4), np.nan),
             lag=np.zeros((v, n)), points=np.full((v, n, 2, 21, 2), np.nan),
             sigma=np.full((v, n, 2, 21), np.inf), presence=np.zeros((v, n, 2)),
             cloud=np.full((n, 2, CLOUD_POINTS, 3), np.nan, np.float32),
