@@ -364,3 +364,39 @@ def test_what_is_no_recording_is_a_sentence(rs, tmp_path):
         camera = described('depth', 'depth', playback=str(file))
         with pytest.raises(CameraError, match=text):
             registry.create(camera, rig_of(camera)).open()
+
+
+def record(rs, software, path, count):
+    """Record some frames of each stream with librealsense's own recorder."""
+    recorder = rs.recorder(str(path), software.device)
+    sensors = recorder.query_sensors()
+    queues = [rs.frame_queue(16, True) for _ in sensors]
+    for sensor, frames in zip(sensors, queues, strict=True):
+        sensor.open(sensor.get_stream_profiles())
+        sensor.start(frames)
+    for number in range(count):
+        for name in ('depth', 'nir', 'rgb'):
+            software.send(name, 100 + number, 1000.0 + 33 * number)
+        for frames, of_each in zip(queues, (2, 1), strict=True):
+            for _ in range(of_each):
+                frames.wait_for_frame(5000)
+    for sensor in sensors:
+        sensor.stop()
+        sensor.close()
+    recorder.pause()
+
+
+def test_recordings_of_librealsense_are_bags(rs, tmp_path, opened):
+    """Compressed images and camera_info, in sqlite3 without definitions of types."""
+    file = tmp_path / 'recording.db3'
+    record(rs, Software(rs), file, 4)
+    topics = {'depth': '/device_0/sensor_0/Depth_0/image/data/compressedDepth',
+              'nir': '/device_0/sensor_0/Infrared_1/image/data/compressed',
+              'rgb': '/device_0/sensor_1/Color_0/image/data/compressed'}  # fmt: skip
+    for camera in (DEPTH, NIR, RGB):
+        options = {'path': str(file), 'topic': topics[camera.name], 'pace': 'none'}
+        (driver,) = opened(replace(camera, driver='bag', driver_options=options))
+        samples = list(driver.samples())
+        assert [s.image.flat[0] for s in samples] == [100, 101, 102, 103]
+        assert {s.encoding for s in samples} == {camera.encoding}
+        assert driver.camera.intrinsics[1, 1] == 61

@@ -1,5 +1,7 @@
 """The camera node, its driver played from small images."""
 
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -174,3 +176,38 @@ def test_the_truth_is_published_when_the_driver_knows_it(ros, camera_node, unrel
     assert truths[0].header.frame_id == 'thermal_optical_frame'
     assert truths[0].estimator == 'ground_truth'
     assert len(truths[0].hands) == 2
+
+
+class Shuttered(Unreliable):
+    """A thermal camera in the middle of its second flat-field correction."""
+
+    def samples(self):
+        for number, closed in enumerate([False, True, True, False, True]):
+            yield CameraSample(
+                image=np.zeros((SIZE[1], SIZE[0]), np.uint16),
+                encoding='mono16',
+                stamp=time.time_ns() + number,
+                extras={'flat_field': closed},
+            )
+        self.closed.wait()
+
+    def __init__(self):
+        self.closed = threading.Event()
+
+    def close(self):
+        self.closed.set()
+
+
+def test_diagnostics_tell_of_flat_field_corrections(ros, camera_node, monkeypatch):
+    monkeypatch.setattr(registry, 'create', lambda description, rig: Shuttered())
+    # Silence, which the rest of this camera is, would be the greater trouble.
+    monkeypatch.setattr('hand_pose_ros.ros.camera_node._SILENT_SECONDS', 100.0)
+    received = ros.listen(DiagnosticArray, '/diagnostics')
+    camera_node(rig=make_rig('thermal'))
+
+    def found():
+        return [s for m in received for s in m.status if 'flat-field' in s.message]
+
+    ros.until(found)
+    assert found()[0].level == DiagnosticStatus.WARN
+    assert {v.key: v.value for v in found()[0].values}['flat-field corrections'] == '2'
