@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,14 @@ from hand_pose_ros.cameras.bag_topics import (
 )
 from hand_pose_ros.cameras.driver import CameraSample
 from hand_pose_ros.cameras.image_pixels import convert
-from hand_pose_ros.cameras.playback import PACES, Pace, Player
+from hand_pose_ros.cameras.playback import Player
 from hand_pose_ros.errors import BagError, CameraError, RigError
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.rig.model import ENCODINGS, CameraDescription, RigDescription
 from hand_pose_ros.rig.parsing import Section
+
+Pace = Literal['recorded', 'rate']
+PACES: tuple[Pace, ...] = ('recorded', 'rate')
 
 # Names of the same pixels, as drivers of depth and of the other cameras write them.
 _DEPTH_NAMES = {'mono16': '16UC1'}
@@ -45,8 +48,8 @@ class BagOptions:
         info_topic: of the intrinsics, for a camera without any in the rig file; empty takes the
             ``camera_info`` beside the images.
         stamps: ``header`` (acquisition) or ``received`` (for bags whose headers have no time).
-        pace: ``recorded`` (real time by the stamps), ``rate`` (the camera's rate, whatever the
-            stamps say) or ``none`` (as fast as they are taken).
+        pace: ``recorded`` (by the stamps) or ``rate`` (stamps are replaced by even ones at the
+            camera's rate).
         loop: whether to begin again at the end. Stamps go on rising.
         pause: nanoseconds without images between the loops, so long that trackers start afresh.
         live: whether samples get the time at which they are due instead of their recorded stamp.
@@ -87,6 +90,9 @@ def create(description: CameraDescription, rig: RigDescription) -> 'BagCamera':
 
 class BagCamera:
     """Plays one image topic of a bag as the stream of one camera (see CameraDriver).
+
+    Only live samples wait until they are due: recorded ones are paced by who takes them, which
+    keeps the cameras of a bag in step, whenever each of them was started.
 
     Messages that cannot be read, and those that run back in time, are left out and counted in the
     next sample's ``dropped``. The first sample of each further loop has ``extras['restart']``.
@@ -145,7 +151,7 @@ class BagCamera:
             place = Timeline(origin=period, length=reader.counts[self._topic] * period)
         cycle = place.length + self._options.pause if self._options.loop else 0
         player = Player(
-            paced=self._options.pace != 'none', live=self.live, period=period,
+            paced=self.live, live=self.live, period=period,
             closed=self._closed, cycle=cycle if self.live else 0, origin=place.origin,
         )  # fmt: skip
         last, lost, loop = 0, 0, 0

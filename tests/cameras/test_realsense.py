@@ -394,7 +394,7 @@ def test_recordings_of_librealsense_are_bags(rs, tmp_path, opened):
               'nir': '/device_0/sensor_0/Infrared_1/image/data/compressed',
               'rgb': '/device_0/sensor_1/Color_0/image/data/compressed'}  # fmt: skip
     for camera in (DEPTH, NIR, RGB):
-        options = {'path': str(file), 'topic': topics[camera.name], 'pace': 'none'}
+        options = {'path': str(file), 'topic': topics[camera.name]}
         (driver,) = opened(replace(camera, driver='bag', driver_options=options))
         samples = list(driver.samples())
         assert [s.image.flat[0] for s in samples] == [100, 101, 102, 103]
