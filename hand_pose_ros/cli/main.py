@@ -6,6 +6,7 @@ import sys
 
 from hand_pose_ros import __version__
 from hand_pose_ros.cli import (
+    annotate,
     benchmark,
     demo,
     estimate,
@@ -20,7 +21,20 @@ from hand_pose_ros.cli import (
 )
 from hand_pose_ros.errors import HandPoseError
 
-VERBS = (demo, up, estimate, view, record, simulate, train, evaluate, export, models, benchmark)
+VERBS = (
+    demo,
+    up,
+    estimate,
+    view,
+    record,
+    annotate,
+    simulate,
+    train,
+    evaluate,
+    export,
+    models,
+    benchmark,
+)
 
 # What a shell reports for a command ended by Ctrl-C, and by a reader that went away.
 _INTERRUPTED = 130
