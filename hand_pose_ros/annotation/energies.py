@@ -10,9 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from hand_pose_ros.annotation.evidence import Evidence
+from hand_pose_ros.annotation.silhouettes import Silhouettes
+from hand_pose_ros.annotation.triangulation import triangulate
 from hand_pose_ros.hand_model.model_files import HandModelData
+
+Array = NDArray[np.float64]
 
 _NEAREST = 0.02  # metres; nothing nearer to a camera is projected
 _FAR = 1e3  # from any hand or image
@@ -51,6 +57,35 @@ class HandEvidence:
             points=self.points[:, rows], masks=self.masks[:, rows],
             spacing=self.spacing[:, rows], cloud=self.cloud[rows], joints=self.joints[rows],
         )  # fmt: skip
+
+
+def hand_evidence(
+    evidence: Evidence, silhouettes: Silhouettes, side: int, *,
+    dtype: torch.dtype = torch.float32, device: str = 'cpu',
+) -> HandEvidence:  # fmt: skip
+    """Return the evidence of one side in all frames as tensors, its joints triangulated.
+
+    Args:
+        evidence: of N frames.
+        silhouettes: of the same views and frames.
+        side: 0 left, 1 right.
+        dtype: of the tensors.
+        device: of the tensors.
+    """
+
+    def tensor(array: NDArray[np.floating]) -> Tensor:
+        return torch.as_tensor(array, dtype=dtype, device=device)
+
+    placed = np.all(np.isfinite(evidence.T_cam_world), axis=(2, 3))
+    joints, _ = triangulate(evidence)
+    return HandEvidence(
+        T_cam_world=tensor(np.where(placed[..., None, None], evidence.T_cam_world, np.eye(4))),
+        exo=tuple(bool(exo) for exo in evidence.exo), focal=tensor(evidence.focal),
+        points=tensor(np.where(placed[..., None, None], evidence.points[:, :, side], np.nan)),
+        masks=tensor(silhouettes.pixels[:, :, side]),
+        spacing=tensor(silhouettes.spacing[:, :, side]),
+        cloud=tensor(evidence.cloud[:, side]), joints=tensor(joints[:, side]),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ and landmarks alike. Source: methods specification, section 1.9.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -123,8 +124,9 @@ class SerialFit:
             total = total + weights.shape * shape_energy(hand.betas)
         return total.sum()
 
-    def _limits(self, hand_pose: Tensor) -> Tensor:
-        return LimitEnergy(load_hand_model(SIDES[self.side]), hand_pose.dtype)(hand_pose)
+    @cached_property
+    def _limits(self) -> LimitEnergy:
+        return LimitEnergy(load_hand_model(SIDES[self.side]))
 
     def _descend(
         self, hand: SerialHand, evidence: HandEvidence, steps: int, *, shape: bool = False

@@ -20,8 +20,8 @@ def triangulate(evidence: Evidence, largest_sigma: float = LARGEST_SIGMA) -> tup
     lens-free image plane. Joints fewer than two views saw, behind a camera, or with a deviation
     above ``largest_sigma`` along their worst direction are NaN, with an infinite deviation.
     """
-    placed = np.isfinite(evidence.T_cam_world).all(axis=(2, 3))
-    seen = np.isfinite(evidence.points).all(axis=4) & np.isfinite(evidence.sigma)
+    placed = np.all(np.isfinite(evidence.T_cam_world), axis=(2, 3))
+    seen = np.all(np.isfinite(evidence.points), axis=4) & np.isfinite(evidence.sigma)
     seen &= placed[:, :, None, None]
     transforms = np.where(placed[..., None, None], evidence.T_cam_world, np.eye(4))
     enough = seen.sum(axis=0) >= 2
