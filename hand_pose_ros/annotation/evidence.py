@@ -82,7 +82,7 @@ class Evidence:
     @property
     def started(self) -> NDArray[np.bool_]:
         """Which hands (N, 2) have a pose to start from."""
-        return np.isfinite(self.translation).all(axis=2)
+        return np.asarray(np.isfinite(self.translation).all(axis=2))
 
     def take(self, rows: Any) -> 'Evidence':
         """Return the evidence of some frames (a slice, indices or a mask)."""

@@ -57,7 +57,7 @@ class Poses:
     @property
     def present(self) -> NDArray[np.bool_]:
         """Which hands (N, 2) have a pose."""
-        return np.isfinite(self.translation).all(axis=2)
+        return np.asarray(np.isfinite(self.translation).all(axis=2))
 
     def joints(self) -> Array:
         """Return joints (N, 2, 21, 3) in metres, NaN for absent hands."""
@@ -84,7 +84,7 @@ def carried_over_gaps(poses: Poses, longest: float) -> Poses:
     Rotations are turned evenly (slerp), the rest is interpolated linearly.
     """
     arrays = {name: getattr(poses, name).copy() for name in _NAMES}
-    times = (poses.stamps - poses.stamps[:1]) * 1e-9
+    times: Array = (poses.stamps - poses.stamps[:1]) * np.float64(1e-9)
     for side in range(2):
         rows = np.flatnonzero(poses.present[:, side])
         for before, after in zip(rows[:-1], rows[1:], strict=True):

@@ -103,10 +103,10 @@ class Terms:
 def chain_evidence(evidence: Evidence, side: int, rows: Indices, weights: Weights) -> ChainEvidence:
     """Prepare the evidence of one side in some frames."""
     part = evidence.take(rows)
-    usable = np.isfinite(part.T_cam_world).all(axis=(2, 3))
+    usable = np.asarray(np.isfinite(part.T_cam_world).all(axis=(2, 3)))
     transforms = np.where(usable[..., None, None], part.T_cam_world, 0.0)
     points = part.points[:, :, side]
-    seen = np.isfinite(points).all(axis=3) & usable[..., None]
+    seen = np.asarray(np.isfinite(points).all(axis=3) & usable[..., None])
     inverse = np.where(seen, 1.0 / (weights.point * part.sigma[:, :, side]), 0.0)
     clouds = part.cloud[:, side]
     trees: list[cKDTree | None] = []
