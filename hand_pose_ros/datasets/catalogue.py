@@ -15,6 +15,7 @@ from hand_pose_ros.datasets.h2o import H2O
 from hand_pose_ros.datasets.icvl import Icvl
 from hand_pose_ros.datasets.msra import Msra
 from hand_pose_ros.datasets.nyu import Nyu
+from hand_pose_ros.datasets.sessions import Sessions
 from hand_pose_ros.datasets.thermohands import ThermoHands
 from hand_pose_ros.errors import DataError
 
@@ -26,6 +27,7 @@ HAND_DATASETS: dict[str, type[HandDataset]] = {
     'epic_hand_kps': EpicHandKps,
     'epic_visor': EpicVisor,
     'ego_exo4d': EgoExo4D,
+    'sessions': Sessions,
 }
 DEPTH_DATASETS: dict[str, type[DepthDataset]] = {'nyu': Nyu, 'icvl': Icvl, 'msra': Msra}
 

@@ -11,7 +11,13 @@ from hand_pose_ros.datasets.windows import Window, make_windows
 
 
 class HandDataset(ABC):
-    """What every reader offers: ``len``, ``dataset[i]``, iteration and ``clips``."""
+    """What every reader offers: ``len``, ``dataset[i]``, iteration and ``clips``.
+
+    Attributes:
+        shipped_hand: whether shapes and translations are about the hand that ships with us.
+    """
+
+    shipped_hand = False
 
     @abstractmethod
     def __len__(self) -> int: ...

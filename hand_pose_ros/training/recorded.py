@@ -50,9 +50,10 @@ class RecordedClips:
         options = dict(config.options)
         if splits_of(config.data):
             options.setdefault('split', config.split)
-        if config.data == 'thermohands':
+        if config.data in ('thermohands', 'sessions'):
             options.setdefault('stream', data.stream)
         dataset = open_dataset(config.data, _root(config), options)
+        self._shipped_hand = dataset.shipped_hand
         self._clips = dataset.clips(data.frames, overlapping=config.split == 'train')
         self.count = _count(config, len(self._clips))
 
@@ -61,7 +62,7 @@ class RecordedClips:
         batch = collate(
             [self._clips[clip] for clip in clips], size=self._size, mean_pose=self._mean_pose
         )
-        return for_shipped_hand(batch).to(self._device)
+        return (batch if self._shipped_hand else for_shipped_hand(batch)).to(self._device)
 
 
 class RecordedDepth:
