@@ -89,6 +89,7 @@ def look(
     )  # fmt: skip
     for name in ('global_orient', 'hand_pose', 'betas', 'translation', 'tracked'):
         getattr(evidence, name)[:] = getattr(poses, name)
+    evidence.focal[:] = [_focal(rig.cameras[name].camera) for name in cameras.looks]
     observer = Observer(networks, {name: rig.cameras[name].modality for name in cameras.looks})
     for row, (number, frame) in enumerate(frames):
         evidence.numbers[row] = number
@@ -152,11 +153,14 @@ def _gather_clouds(
 
 def _sigma(hand: HandLandmarks, look: Look, camera: Camera) -> Array:
     """Return the deviation (21,) of landmarks on the plane z = 1."""
-    focal = (camera.intrinsics[0, 0] + camera.intrinsics[1, 1]) / 2
     size = (camera.width - 1, camera.height - 1)
     inside = np.all((hand.points >= 0) & (hand.points <= size), axis=1)
-    scale = look.region.size / focal
+    scale = look.region.size / _focal(camera)
     return load_landmark_model().sigma * scale * np.where(inside, 1.0, _OUTSIDE)
+
+
+def _focal(camera: Camera | None) -> float:
+    return np.nan if camera is None else float(np.trace(camera.intrinsics[:2, :2]) / 2)
 
 
 def _visible_pixels(view: View, joints: Array) -> Array | None:
