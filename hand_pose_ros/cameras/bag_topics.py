@@ -168,7 +168,7 @@ def _stamps(
 def _tail(reader: BagReader, topic: str) -> Iterator[BagMessage]:
     """The last messages of a topic, at least one."""
     begin, end = reader.span
-    reach = 1_000_000_000
+    reach = 250_000_000
     while True:
         start = max(begin, end - reach)
         messages = reader.messages(topic, start=start)

@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,7 @@ class RealSenseDevice:
         """Find the device and the streams; nothing is streamed before ``start``.
 
         Raises:
-            CameraError: no such device, no such stream, or another depth scale.
+            CameraError: no such device or stream, one asked for twice, or another depth scale.
         """
         self.cameras: dict[str, Camera | None] = {}
         self._library = library()
@@ -133,7 +134,12 @@ class RealSenseDevice:
         sensor, profile = choose_profile(device, request, self._source)
         check_depth_scale(sensor, request, self._source)
         self.cameras[request.camera] = device_camera(profile)
-        self._names[_stream_of(profile)] = request.camera
+        other = self._names.setdefault(_stream_of(profile), request.camera)
+        if other != request.camera:
+            raise CameraError(
+                f'{self._source}: {other} and {request.camera} are both {request}, set another '
+                'stream for one of them'
+            )
         name = sensor.get_info(self._library.camera_info.name)
         self._sensors.setdefault(name, sensor)
         self._profiles.setdefault(name, []).append(profile)
@@ -151,7 +157,7 @@ class RealSenseDevice:
             played = True
             self._deliver(frame, time.time_ns())
         for mailbox in list(self._mailboxes.values()):
-            _put_newest(mailbox, None)
+            self._put(mailbox, None)
 
     def _has_ended(self) -> bool:
         stopped = self._library.playback_status.stopped
@@ -168,15 +174,20 @@ class RealSenseDevice:
             stamp=self._stamp(frame, arrival, name),
             number=frame.get_frame_number(),
         )
-        if self._playback is None:
-            _put_newest(mailbox, image)
-            return
-        while not self._stopping.is_set():
+        self._put(mailbox, image)
+
+    def _put(self, mailbox: Mailbox, image: DeviceImage | None) -> None:
+        """Put into a mailbox; when it is full, the oldest makes room, or a recording waits."""
+        while True:
             try:
-                mailbox.put(image, timeout=_POLL_MILLISECONDS / 1e3)
+                mailbox.put(image, timeout=_POLL_MILLISECONDS / 1e3 if self._playback else 0)
                 return
             except queue.Full:
-                continue
+                if self._stopping.is_set():
+                    return
+            if not self._playback:
+                with suppress(queue.Empty):
+                    mailbox.get_nowait()
 
     def _stamp(self, frame: Any, arrival: int, name: str) -> int:
         stamp = round(frame.get_timestamp() * 1e6)
@@ -189,16 +200,3 @@ class RealSenseDevice:
 
 def _stream_of(profile: Any) -> tuple[str, int]:
     return profile.stream_type().name, profile.stream_index()
-
-
-def _put_newest(mailbox: Mailbox, image: DeviceImage | None) -> None:
-    """Put an image into a mailbox; the oldest makes room when it is full."""
-    while True:
-        try:
-            mailbox.put_nowait(image)
-            return
-        except queue.Full:
-            try:
-                mailbox.get_nowait()
-            except queue.Empty:
-                continue

@@ -53,7 +53,8 @@ class StreamRequest:
     def __str__(self) -> str:
         """What errors call it."""
         width, height = self.size
-        return f'{self.stream} {width}x{height} {self.pixel_format} at {self.rate} Hz'
+        index = self.index or ''
+        return f'{self.stream}{index} {width}x{height} {self.pixel_format} at {self.rate} Hz'
 
 
 def library() -> Any:
@@ -123,7 +124,7 @@ def choose_profile(device: Any, request: StreamRequest, source: Source) -> tuple
         if profile.is_video_stream_profile()
     ]
     for sensor, profile in offered:
-        if _description(profile) == str(request) and profile.stream_index() == request.index:
+        if _description(profile) == str(request):
             return sensor, profile
     of_kind = dict.fromkeys(
         _description(profile)

@@ -34,7 +34,7 @@ def test_the_inverse_model_becomes_the_forward_one(radial, tangential, third, pi
     camera = made_camera(SIZE, K, 'Inverse Brown Conrady', coefficients)
     ray = librealsense_deprojection(pixel, coefficients)
     seen = camera.project(np.array([[*ray, 1.0]]))[0]
-    np.testing.assert_allclose(seen, pixel, atol=0.05)
+    np.testing.assert_allclose(seen, pixel, atol=0.3)
 
 
 @pytest.mark.parametrize(

@@ -224,13 +224,23 @@ def test_another_depth_scale_is_refused(software, opened):
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [
-        ({'size': (63, 48)}, 'depth wants depth 63x48 z16 at 30 Hz, which is not offered'),
+        ({'size': (63, 48)}, 'wants depth 63x48 z16 at 30 Hz, which is not offered'),
         ({'rate': 90.0}, 'one of depth 64x48 z16 at 30 Hz'),
+        (
+            {'modality': 'nir', 'values': None, 'encoding': 'mono8',
+             'driver_options': {'stream': 'infrared'}},
+            'one of infrared1 64x48 y8 at 30 Hz; infrared2 64x48 y8 at 30 Hz',
+        ),
     ],
-)
+)  # fmt: skip
 def test_a_stream_that_is_not_offered_lists_what_is(software, opened, changes, text):
     with pytest.raises(CameraError, match=text):
         opened(replace(DEPTH, **changes))
+
+
+def test_a_stream_asked_for_twice_is_refused(software, opened):
+    with pytest.raises(CameraError, match='depth and second are both depth 64x48 z16 at 30 Hz'):
+        opened(DEPTH, described('second', 'depth'))
 
 
 def test_a_device_that_falls_silent_is_an_error(software, opened, monkeypatch):

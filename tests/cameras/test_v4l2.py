@@ -2,14 +2,14 @@
 
 import itertools
 import logging
-import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from hand_pose_ros.cameras import registry, v4l2, v4l2_capture
+from hand_pose_ros.cameras import registry, v4l2, v4l2_capture, v4l2_frames
 from hand_pose_ros.cameras.v4l2 import V4l2Camera, V4l2Options
 from hand_pose_ros.cameras.v4l2_capture import CaptureMode, OpenCvCapture, RawFrame
 from hand_pose_ros.cameras.v4l2_frames import acquisition_time
@@ -61,11 +61,6 @@ def scene(seed=0, size=(640, 512)):
     return np.random.default_rng(seed).integers(20_000, 30_000, size[::-1]).astype(np.uint16)
 
 
-def buffer_time(age=0.0):
-    """A kernel's stamp of a buffer that was filled ``age`` seconds ago."""
-    return time.monotonic() * 1e3 - age * 1e3
-
-
 def taken(driver, count):
     samples = driver.samples()
     found = list(itertools.islice(samples, count))
@@ -78,7 +73,7 @@ def test_counts_come_as_they_are_whatever_the_shape(machine, camera, layout):
     machine.plug(ids='09cb:4007')
     image = scene()
     given = {'bytes': flat(image).data, 'words': image.reshape(1, -1), 'image': image}[layout]
-    machine.frames = [RawFrame(given, buffer_time())]
+    machine.frames = [RawFrame(given, 0.0)]
     driver = camera()
     assert driver.live
     (sample,) = taken(driver, 1)
@@ -103,15 +98,20 @@ def test_real_radiometric_frames_keep_their_temperature(machine, camera, test_da
     assert degrees.max() == pytest.approx(9.9, abs=0.05)
 
 
-def test_stamps_are_those_of_the_buffers(machine, camera):
+@pytest.fixture
+def frozen(monkeypatch):
+    """A moment that lasts: 5 s after boot; returns its Unix time."""
+    now = 1_700_000_000_000 * MILLISECOND
+    times = SimpleNamespace(time_ns=lambda: now, monotonic_ns=lambda: 5_000 * MILLISECOND)
+    monkeypatch.setattr(v4l2_frames, 'time', times)
+    return now
+
+
+def test_stamps_are_those_of_the_buffers(machine, camera, frozen):
     machine.plug(ids='09cb:4007')
-    ages = [0.05, 0.03, 0.01]
-    machine.frames = [flat(scene(n), buffer_time(age)) for n, age in enumerate(ages)]
-    before = time.time_ns()
-    stamps = [sample.stamp for sample in taken(camera(), 3)]
-    for stamp, age in zip(stamps, ages, strict=True):
-        assert abs(stamp - (before - age * 1e9)) < 100 * MILLISECOND
-    assert np.diff(stamps).tolist() == pytest.approx([20e6, 20e6], abs=2e6)
+    machine.frames = [flat(scene(n), 4_900.0 + 20 * n) for n in range(3)]
+    stamps = [sample.stamp - frozen for sample in taken(camera(), 3)]
+    assert stamps == [-100 * MILLISECOND, -80 * MILLISECOND, -60 * MILLISECOND]
 
 
 @pytest.mark.parametrize(
@@ -130,15 +130,15 @@ def test_every_kind_of_stamp(stamp, expected):
     assert acquisition_time(stamp, now, monotonic, 20 * MILLISECOND) == expected
 
 
-def test_a_lepton_tells_of_itself(machine, camera):
+def test_a_lepton_tells_of_itself(machine, camera, frozen):
     machine.plug()
     images = [scene(n, (160, 120)) for n in range(4)]
     states, counters = [3, 1, 2, 3], [10, 13, 22, 25]
-    start, jitter = buffer_time(0.5), [0, 20, 5, 30]
+    jitter = [0, 20, 5, 30]
     machine.frames = [
         flat(
             lepton_frame(images[n], uptime=5000 + 111 * n, counter=counters[n], state=states[n]),
-            start + 111 * n + jitter[n],
+            4_000.0 + 111 * n + jitter[n],
         )
         for n in range(4)
     ]
@@ -149,8 +149,8 @@ def test_a_lepton_tells_of_itself(machine, camera):
     assert [s.dropped for s in samples] == [0, 0, 2, 0]
     assert samples[1].extras['telemetry'].uptime == 5111 * MILLISECOND
     # The camera's own clock spaces the stamps, whatever the transport adds.
-    steps = np.diff([s.stamp for s in samples])
-    assert np.abs(steps - 111 * MILLISECOND).max() < 2 * MILLISECOND
+    stamps = [s.stamp - frozen for s in samples]
+    assert stamps == [(111 * n - 1_000) * MILLISECOND for n in range(4)]
 
 
 def test_a_lepton_without_telemetry_is_taken_as_it_is(machine, camera):
