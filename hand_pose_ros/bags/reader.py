@@ -91,15 +91,27 @@ class BagReader:
             *topics: names of topics; those the bag does not have are left out.
             start: yield only messages received at or after this time (ns).
             stop: yield only messages received before this time (ns).
+
+        Raises:
+            BagError: when it comes to a place of the bag that is damaged.
         """
         chosen = [
             entry for entry in self._reader.connections if not topics or entry.topic in topics
         ]
         if not chosen:
             return
-        for connection, stamp, data in self._reader.messages(
-            connections=chosen, start=start, stop=stop
-        ):
+        messages = self._reader.messages(connections=chosen, start=start, stop=stop)
+        while True:
+            try:
+                connection, stamp, data = next(messages)
+            except StopIteration:
+                return
+            except Exception as error:
+                # Storage, compression and index each fail in their own way.
+                raise BagError(
+                    f'bag {self.folder} is damaged ({error}): recover it (mcap recover, rosbag '
+                    'reindex) or record again.'
+                ) from None
             yield BagMessage(
                 topic=connection.topic, type_name=connection.msgtype, stamp=stamp, data=bytes(data)
             )

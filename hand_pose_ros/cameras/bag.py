@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -139,9 +140,12 @@ class BagCamera:
         """Stop ``samples``; may be called from any thread and more than once."""
         self._closed.set()
 
-    def _reader(self) -> BagReader:
+    @contextmanager
+    def _reader(self) -> Iterator[BagReader]:
+        """The open bag, whose errors become those of this camera."""
         try:
-            return BagReader(self._path)
+            with BagReader(self._path) as reader:
+                yield reader
         except BagError as error:
             raise CameraError(f'{self._description.name}: {error}') from None
 

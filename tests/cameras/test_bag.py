@@ -213,6 +213,22 @@ def test_bytes_that_are_no_message_are_left_out(tmp_path):
     assert [(s.stamp, s.dropped) for s in samples] == [(10, 0), (30, 1)]
 
 
+def test_a_bag_that_is_damaged_gives_what_comes_before_and_a_sentence(tmp_path):
+    """Chunks of mcap files have check sums."""
+    pixels = np.zeros((600, 800), np.uint16)
+    stamps = [number * 10**9 for number in range(1, 13)]
+    content = [('/thermal/image_raw', image(pixels, 'mono16', s), s) for s in stamps]
+    bag = write_bag(tmp_path / 'bag', 'mcap', content)
+    file = bag / 'bag_0.mcap'
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+    samples = opened(bag, replace(THERMAL, size=(800, 600))).samples()
+    assert next(samples).stamp == stamps[0]
+    with pytest.raises(CameraError, match=r'thermal: bag .* is damaged .*mcap recover'):
+        list(samples)
+
+
 @pytest.mark.parametrize(
     ('description', 'options', 'message'),
     [
