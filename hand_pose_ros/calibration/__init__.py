@@ -1,0 +1,1 @@
+"""Calibration: a recorded target in, intrinsics, poses and time offsets of all cameras out."""
