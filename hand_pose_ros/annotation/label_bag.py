@@ -43,7 +43,7 @@ def write_label_bag(
     shutil.rmtree(unfinished, ignore_errors=True)
     partial = unfinished / folder.name
     meshes = LabelledMeshes(labels)
-    with BagWriter(partial, compress=True) as writer:
+    with BagWriter(partial, compression='zstd') as writer:
         writer.add_topic(HANDS_TOPIC, messages.HANDS)
         for name, camera in session.rig.cameras.items():
             if name in session.streams and camera.camera is not None:
