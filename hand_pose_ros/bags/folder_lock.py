@@ -44,3 +44,13 @@ class FolderLock:
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def refuse_busy(folder: Path) -> None:
+    """Make sure that nobody is writing into a bag.
+
+    Raises:
+        BagError: if somebody is.
+    """
+    if (folder / LOCK).is_file():
+        FolderLock(folder).release()

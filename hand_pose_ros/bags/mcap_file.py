@@ -3,7 +3,7 @@
 import os
 import struct
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,8 +19,6 @@ from mcap.records import (
     Header,
     McapRecord,
     MessageIndex,
-    Metadata,
-    MetadataIndex,
     Schema,
     Statistics,
     SummaryOffset,
@@ -79,7 +77,6 @@ class McapFile:
         self.channels: list[Channel] = []
         self._compression = compression
         self._chunks: list[tuple[ChunkIndex, dict[int, int]]] = []
-        self._metadata: list[MetadataIndex] = []
         self._chunk = _OpenChunk()
         self._position = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -102,11 +99,10 @@ class McapFile:
     @property
     def counts(self) -> dict[int, int]:
         """Messages by channel in closed chunks."""
-        found = {channel.id: 0 for channel in self.channels}
+        found = Counter({channel.id: 0 for channel in self.channels})
         for _, counts in self._chunks:
-            for channel, count in counts.items():
-                found[channel] += count
-        return found
+            found.update(counts)
+        return dict(found)
 
     @property
     def span(self) -> tuple[int, int]:
@@ -149,6 +145,27 @@ class McapFile:
         head = _MESSAGE.pack(MESSAGE, length, channel, sequence & 0xFFFFFFFF, stamp, stamp)
         self._chunk.content.add(channel, stamp, place)
         self._chunk.add(head, data)
+
+    def keep_schema(self, schema: Schema, raw: bytes = b'') -> None:
+        """Take over a message type with its number; ``raw`` when no chunk written has it."""
+        if all(known.id != schema.id for known in self.schemas):
+            self.schemas.append(schema)
+            self._chunk.add(raw)
+
+    def keep_channel(self, channel: Channel, raw: bytes = b'') -> None:
+        """Take over a topic with its number; ``raw`` when no chunk written has it."""
+        if all(known.id != channel.id for known in self.channels):
+            self.channels.append(channel)
+            self._chunk.add(raw)
+
+    def keep_message(self, channel: int, stamp: int, raw: bytes) -> None:
+        """Take over a message record as it is into the open chunk."""
+        self._chunk.content.add(channel, stamp, self._chunk.content.size)
+        self._chunk.add(raw)
+
+    def keep_record(self, raw: bytes) -> None:
+        """Take over a record that is in no chunk as it is, for example an attachment."""
+        self._write([raw])
 
     def close_chunk(self) -> None:
         """Hand the open chunk to the operating system; nothing to do without messages in it.
@@ -201,16 +218,13 @@ class McapFile:
         )  # fmt: skip
         self._chunks.append((index, content.counts))
 
-    def add_metadata(self, name: str, values: dict[str, str]) -> None:
-        """Write a metadata record."""
-        record = _bytes(Metadata(name=name, metadata=values))
-        self._metadata.append(MetadataIndex(offset=self._position, length=len(record), name=name))
-        self._write([record])
-
-    def finish(self) -> int:
+    def finish(self, *, sync: bool = False) -> int:
         """Close the last chunk, write the summary and close the file.
 
         On a full disk, as many of the last chunks go as the summary needs room for.
+
+        Args:
+            sync: wait until all of it is on the disk.
 
         Returns:
             Chunks that were given up.
@@ -224,17 +238,18 @@ class McapFile:
                 self.close_chunk()
             except OSError:
                 given_up = 1
-            return given_up + self._finish()
+            given_up += self._finish()
+            if sync:
+                os.fsync(self._descriptor)
+            return given_up
         finally:
-            os.close(self._descriptor)
+            self.abandon()
 
     def abandon(self) -> None:
-        """Close the file as it is, without a summary."""
-        os.close(self._descriptor)
-
-    def sync(self) -> None:
-        """Wait until what was written is on the disk."""
-        os.fsync(self._descriptor)
+        """Close the file as it is, without a summary; nothing to do after ``finish``."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _finish(self) -> int:
         given_up = 0
@@ -248,9 +263,6 @@ class McapFile:
                 index, _ = self._chunks.pop()
                 given_up += 1
                 self._truncate(index.chunk_start_offset)
-                self._metadata = [
-                    entry for entry in self._metadata if entry.offset < self._position
-                ]
 
     def _summary(self) -> list[bytes]:
         start = self._position + len(_bytes(DataEnd(data_section_crc=0)))
@@ -259,7 +271,6 @@ class McapFile:
             Opcode.CHANNEL: self.channels,
             Opcode.STATISTICS: [self._statistics()],
             Opcode.CHUNK_INDEX: [index for index, _ in self._chunks],
-            Opcode.METADATA_INDEX: self._metadata,
         }
         parts: list[bytes] = []
         offsets: list[bytes] = []
@@ -287,7 +298,7 @@ class McapFile:
         return Statistics(
             attachment_count=0, channel_count=len(self.channels), channel_message_counts=counts,
             chunk_count=len(self._chunks), message_count=sum(counts.values()),
-            metadata_count=len(self._metadata), message_start_time=first, message_end_time=last,
+            metadata_count=0, message_start_time=first, message_end_time=last,
             schema_count=len(self.schemas),
         )  # fmt: skip
 

@@ -3,13 +3,17 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import storage_mcap
 from rosbags.typesys import Stores, get_typestore
 
+from hand_pose_ros.bags.chunks import LARGEST_CHUNK, unpack
+from hand_pose_ros.bags.metadata import read_metadata
 from hand_pose_ros.errors import BagError
 
 _HEADER = struct.Struct('<iI')
@@ -44,6 +48,19 @@ def header_stamp(data: bytes) -> int:
     return seconds * 1_000_000_000 + nanoseconds
 
 
+def _bounded(stored: str, data: bytes, size: int) -> bytes:
+    return unpack(data, stored, size)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what a reader of somebody else complains about, in one line without a full stop."""
+    return ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
+
+
+# rosbags unpacks chunks without a bound: a few kilobytes could fill the memory.
+storage_mcap.DECOMPRESSORS.update({name: partial(_bounded, name) for name in ('', 'lz4', 'zstd')})
+
+
 class BagReader:
     """A bag open for reading; use as a context manager. Memory use does not grow with the bag."""
 
@@ -56,15 +73,24 @@ class BagReader:
         self.folder = Path(folder)
         if not self.folder.exists():
             raise BagError(f'bag {self.folder} does not exist: check the path.')
+        if self.folder.is_dir():
+            read_metadata(self.folder)
         try:
             # Bags of older releases in sqlite3 do not say what their types are made of.
             known = get_typestore(Stores.ROS2_KILTED)
             self._reader = AnyReader([self.folder], default_typestore=known)
             self._reader.open()
-        except (AnyReaderError, FileNotFoundError) as error:
+        except Exception as error:
+            # A damaged or hostile file fails in whatever way its bytes lead to.
             raise BagError(
-                f'bag {self.folder} cannot be read ({error}): was its recording interrupted?'
+                f'bag {self.folder} cannot be read ({_sentence(error)}): if its recording was '
+                f'interrupted, `hand-pose check {self.folder} --repair` makes it whole.'
             ) from None
+        try:
+            self._check_chunks()
+        except BagError:
+            self._reader.close()
+            raise
 
     @property
     def topics(self) -> dict[str, str]:
@@ -123,6 +149,23 @@ class BagReader:
     def close(self) -> None:
         """Release the files."""
         self._reader.close()
+
+    def _check_chunks(self) -> None:
+        """Refuse chunks that are said to be larger than their file or than what is read."""
+        for reader in self._reader.readers:
+            storage = getattr(reader, 'storage', None)
+            for file in getattr(storage, 'storages', [storage]):
+                if not isinstance(file, storage_mcap.McapReader):
+                    continue
+                size = file.path.stat().st_size
+                for chunk in file.chunks:
+                    packed = chunk.chunk_start_offset + chunk.compressed_size
+                    if packed > size or chunk.uncompressed_size > LARGEST_CHUNK:
+                        raise BagError(
+                            f'{file.path} has a chunk that says it is {chunk.compressed_size} '
+                            f'bytes, {chunk.uncompressed_size} unpacked: the file is damaged or '
+                            'was made to fill the memory.'
+                        )
 
     def __enter__(self) -> 'BagReader':
         """Return the open reader."""

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Literal
 
 from hand_pose_ros.bags.chunks import Compression
-from hand_pose_ros.bags.folder_lock import FolderLock
+from hand_pose_ros.bags.folder_lock import FolderLock, refuse_busy
 from hand_pose_ros.bags.mcap_file import McapFile
 from hand_pose_ros.bags.metadata import (
     BagFacts,
@@ -226,6 +226,7 @@ class BagWriter:
         try:
             self.folder.mkdir(parents=True)
         except FileExistsError:
+            refuse_busy(self.folder)
             raise BagError(
                 f'bag folder {self.folder} exists already: remove it or name another.'
             ) from None

@@ -108,7 +108,7 @@ def test_bad_input_is_a_sentence(tmp_path: Path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(BagError, match='exists already'):
         BagWriter(tmp_path / 'empty')
-    with pytest.raises(BagError, match='cannot be read'):
+    with pytest.raises(BagError, match='has no metadata.yaml'):
         BagReader(tmp_path / 'empty')
     with pytest.raises(BagError, match='not installed'):
         message_text('no_such_msgs/msg/Thing')
