@@ -63,6 +63,14 @@ def add_parser(verbs: Verbs) -> None:
     )
     network.add_argument('--seed', type=int, default=0, help='of the simulation')
     network.add_argument('--root', type=Path, metavar='FOLDER', help='where recorded data lie')
+    network.add_argument(
+        '--truth', action='store_true',
+        help='sessions: compare with the exact hands of simulated ones instead of labels',
+    )  # fmt: skip
+    network.add_argument(
+        '--against', metavar='FILE',
+        help='another checkpoint, or `shipped`, whose figures are shown beside',
+    )  # fmt: skip
     network.add_argument('--cache', type=Path, metavar='FOLDER', help='of rendered clips')
     network.add_argument('--device', choices=('cpu', 'cuda'), help='default: a GPU if there is one')
     parser.add_argument(
@@ -81,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f'--checkpoint and --{given[0].replace("_", "-")} do not go together: measure a '
                 'checkpoint or files.'
             )
-        result = _checkpoint(arguments)
+        result = _checkpoint(arguments, arguments.checkpoint)
     elif len(given) == len(_FILES):
         size = arguments.image_size
         result = evaluate_protocol(
@@ -95,10 +103,13 @@ def run(arguments: argparse.Namespace) -> int:
             '--ground-truth, or --checkpoint.'
         )
     show(result)
+    document = report_json(result)
+    if arguments.checkpoint is not None and arguments.against is not None:
+        document['against'] = _show_against(arguments, result)
     if arguments.output is not None:
         page, picture, data = write_report(arguments.output, result)
         notices().print(f'report: {page}, {picture.name}, {data.name}')
-    write_json(arguments.json, report_json(result))
+    write_json(arguments.json, document)
     return 0
 
 
@@ -140,7 +151,24 @@ def _show_published(console: Console, result: ProtocolResult) -> None:
         console.print(grid)
 
 
-def _checkpoint(arguments: argparse.Namespace) -> ProtocolResult:
+def _show_against(arguments: argparse.Namespace, result: ProtocolResult) -> dict[str, float]:
+    """Measure another checkpoint on the same data and print both; return its figures."""
+    from hand_pose_ros.networks.checkpoint import read_card, shipped_weights
+
+    path = Path(arguments.against)
+    if arguments.against == 'shipped':
+        path = shipped_weights(read_card(arguments.checkpoint)['network'])
+    other = _checkpoint(arguments, path)
+    print(f'against {path}:')
+    for name, value in result.headline.items():
+        label, text = headline_text(name, value)
+        before = other.headline[name]
+        change = f' ({(value / before - 1) * 100:+.1f} %)' if before else ''
+        print(f'  {label}: {headline_text(name, before)[1]} -> {text}{change}')
+    return dict(other.headline)
+
+
+def _checkpoint(arguments: argparse.Namespace, path: Path) -> ProtocolResult:
     """Run a checkpoint over a data set and measure it."""
     import torch
 
@@ -148,18 +176,18 @@ def _checkpoint(arguments: argparse.Namespace) -> ProtocolResult:
     from hand_pose_ros.training.evaluate import evaluate_checkpoint
 
     device = arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    card = read_card(arguments.checkpoint)
+    card = read_card(path)
     with progress(notices(), 'clips') as bar:
         task = bar.add_task('rendering', total=None)
         validation = evaluate_checkpoint(
-            arguments.checkpoint, arguments.data, setting=arguments.setting,
+            path, arguments.data, setting=arguments.setting,
             clips=arguments.clips, seed=arguments.seed, root=arguments.root,
-            cache=arguments.cache, device=device,
+            truth=arguments.truth, cache=arguments.cache, device=device,
             report=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     simulated = arguments.data.startswith('simulated')
     conditions = {
-        'checkpoint': f'{arguments.checkpoint.name}, SHA-256 {str(card["sha256"])[:12]}',
+        'checkpoint': f'{path.name}, SHA-256 {str(card["sha256"])[:12]}',
         'data': arguments.data + (f', setting {arguments.setting}' if simulated else ''),
         'clips': str(arguments.clips or 'all'),
         'device': device,

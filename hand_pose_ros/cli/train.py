@@ -35,6 +35,10 @@ def add_parser(verbs: Verbs) -> None:
         '--output', type=Path, metavar='FOLDER',
         help='folder of the run (default: output/train/ and the name of the configuration)',
     )  # fmt: skip
+    parser.add_argument(
+        '--root', type=Path, metavar='FOLDER',
+        help='where the recorded data lie, instead of the folder in the file',
+    )  # fmt: skip
     parser.add_argument('--resume', action='store_true', help='go on with the run in the folder')
     parser.add_argument('--steps', type=int, metavar='N', help="instead of the file's number")
     parser.add_argument(
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hand_pose_ros.training.tasks.registry import make_task
     from hand_pose_ros.training.trainer import Trainer
 
-    config = load_config(arguments.config)
+    config = load_config(arguments.config, arguments.root)
     for name in ('steps', 'threads'):
         value = getattr(arguments, name)
         if value is not None and value < 1:

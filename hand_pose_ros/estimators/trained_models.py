@@ -9,6 +9,7 @@ from typing import Any, Literal
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.estimators import model_store
 from hand_pose_ros.networks.checkpoint import (
+    SHIPPED,
     card_path,
     load_checkpoint,
     read_card,
@@ -17,7 +18,6 @@ from hand_pose_ros.networks.checkpoint import (
 
 State = Literal['present', 'corrupt']
 
-SHIPPED = Path(__file__).parents[1] / 'assets' / 'networks'
 _SUFFIX = '.safetensors'
 
 

@@ -20,6 +20,7 @@ from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.registry import NETWORKS, create_network, network_config
 
 FORMAT = 1
+SHIPPED = Path(__file__).parents[1] / 'assets' / 'networks'
 _MAXIMUM_CARD = 4 << 20
 _MAXIMUM_WEIGHTS = 4 << 30
 
@@ -44,6 +45,19 @@ class LoadedNetwork:
     def model_hash(self) -> str:
         """SHA-256 (hex) of the weights file."""
         return str(self.card['sha256'])
+
+
+def shipped_weights(network: str) -> Path:
+    """Return the weights that ship with the package for a network, for example ``wildhands``.
+
+    Raises:
+        ModelError: there are none.
+    """
+    path = SHIPPED / f'{network}.safetensors'
+    if Path(network).name != network or not path.is_file():
+        known = ', '.join(sorted(file.stem for file in SHIPPED.glob('*.safetensors')))
+        raise ModelError(f'no weights ship for {network!r}: use {known}, or the path of a file')
+    return path
 
 
 def card_path(path: Path) -> Path:

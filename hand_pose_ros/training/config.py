@@ -186,8 +186,8 @@ class TrainingConfig:
             (a CPU gives the same numbers every time in any case).
         channels_last: memory format of convolutions, faster on CPUs and on tensor cores.
         threads: CPU threads of this process, 0 for torch's choice.
-        initialise_from: weights to start from: a checkpoint of this package, or a torchvision
-            ResNet for the backbones.
+        initialise_from: weights to start from: a checkpoint of this package, ``shipped`` for the
+            one that comes with it, or a torchvision ResNet for the backbones.
         tensorboard: also write TensorBoard logs.
         half: export weights with 16 bits.
     """
@@ -222,13 +222,30 @@ class TrainingConfig:
             raise ValueError(f'ema must be in [0, 1), got {self.ema}')
 
 
-def load_config(path: Path) -> TrainingConfig:
+def load_config(path: Path, root: Path | None = None) -> TrainingConfig:
     """Read a training configuration.
+
+    Args:
+        path: the file.
+        root: folder of the recorded data, instead of those the file names.
 
     Raises:
         TrainingError: naming the file, the key and, for an unknown key, the nearest known one.
     """
     content = read_mapping(path)
+    if root is not None:
+        _set_root(content, root)
     if not isinstance(content, Mapping):
         raise TrainingError(f'{path}: must be a mapping of keys, see docs/training.md')
     return typed(TrainingConfig, content, str(path))
+
+
+def _set_root(content: Any, root: Path) -> None:
+    """Write a folder into every recorded source of a parsed configuration."""
+    data = content.get('data') if isinstance(content, dict) else None
+    if not isinstance(data, dict):
+        return
+    train = data.get('train')
+    for source in (*(train if isinstance(train, list) else ()), data.get('validation')):
+        if isinstance(source, dict) and source.get('data', 'simulated') != 'simulated':
+            source['root'] = str(root)

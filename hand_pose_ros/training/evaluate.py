@@ -17,7 +17,7 @@ from hand_pose_ros.training.validation import Validation, validate
 
 def evaluate_checkpoint(
     path: Path, data: str = 'simulated:test', *, setting: str = 'office', clips: int = 128,
-    seed: int = 0, root: Path | None = None, cache: Path | None = None,
+    seed: int = 0, root: Path | None = None, truth: bool = False, cache: Path | None = None,
     device: str | torch.device = 'cpu', report: Rendered | None = None,
 ) -> Validation:  # fmt: skip
     """Run a trained network over a data set and measure it.
@@ -30,6 +30,7 @@ def evaluate_checkpoint(
         clips: simulated: how many; recorded: at most so many, 0 for all.
         seed: of the simulation.
         root: recorded: folder of the data set.
+        truth: sessions: compare with the exact hands of a simulated one instead of its labels.
         cache: folder of rendered clips; the training's if None.
         device: where to compute.
         report: told the progress of rendering.
@@ -55,6 +56,7 @@ def evaluate_checkpoint(
     content = {
         'data': name, 'split': split or 'test', 'setting': setting, 'clips': clips, 'seed': seed,
         'root': root, 'rectified': config.data.validation.rectified,
+        'options': {'truth': True} if truth else {},
     }  # fmt: skip
     source = make_source(
         typed(SourceConfig, content, f'data {data!r}'), _data(config, cache), torch.device(device),

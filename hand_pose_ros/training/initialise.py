@@ -11,6 +11,7 @@ from hand_pose_ros.networks.checkpoint import (
     load_weights,
     read_card,
     read_weights,
+    shipped_weights,
 )
 from hand_pose_ros.networks.resnet import ResNet
 from hand_pose_ros.training.tasks.base import Task
@@ -25,12 +26,13 @@ def initialise(network: nn.Module, task: Task, path: Path) -> None:
     Args:
         network: changed in place.
         task: whose network it is.
-        path: ``.safetensors``, or ``.pth`` as torchvision publishes it.
+        path: ``.safetensors``, ``.pth`` as torchvision publishes it, or ``shipped`` for the
+            weights that come with the package.
 
     Raises:
         ModelError: the file is missing, damaged, contains code, or belongs to another network.
     """
-    path = path.expanduser()
+    path = shipped_weights(task.name) if str(path) == 'shipped' else path.expanduser()
     if path.suffix == '.safetensors' and card_path(path).is_file():
         name = read_card(path)['network']
         if name != task.name:
