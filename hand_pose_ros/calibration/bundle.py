@@ -119,12 +119,22 @@ class Bundle:
         return [self._seen(sighting)[0] for sighting in self.sightings]
 
     def covariance(self) -> dict[str, Array]:
-        """Return the covariance of every camera's parameters, all others estimated beside them."""
-        inverse: Array = np.linalg.inv(self._equations()[1])
+        """Return the covariance of every camera's parameters, all others estimated beside them.
+
+        Errors of corners within a moment hang together (blur, window of the corner finder), so
+        moments count as one observation each (cluster-robust covariance, Liang and Zeger 1986).
+        """
+        base = sum(eye.size for eye in self.eyes.values())
+        _, hessian, _ = self._equations()
+        inverse = np.asarray(np.linalg.inv(hessian)[:base, :base], np.float64)
+        scores = np.zeros((len(self.moments), base))
+        for number in range(len(self.moments)):
+            own = [s for s in self.sightings if s.moment == number]
+            scores[number] = replace(self, sightings=own)._equations()[2][:base]
+        few = len(self.moments) / max(len(self.moments) - base / max(len(self.eyes), 1), 1.0)
+        spread = few * inverse @ (scores.T @ scores) @ inverse
         return {
-            name: inverse[
-                start : start + self.eyes[name].size, start : start + self.eyes[name].size
-            ]
+            name: spread[start : start + self.eyes[name].size, start : start + self.eyes[name].size]
             for name, start in self._places().items()
         }
 

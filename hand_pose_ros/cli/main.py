@@ -8,6 +8,7 @@ from hand_pose_ros import __version__
 from hand_pose_ros.cli import (
     annotate,
     benchmark,
+    calibrate,
     demo,
     estimate,
     evaluate,
@@ -27,6 +28,7 @@ VERBS = (
     estimate,
     view,
     record,
+    calibrate,
     annotate,
     simulate,
     train,

@@ -73,9 +73,11 @@ class BoardScene:
         self.duration = held.duration
         self.T_rig_board = self.motion or held.at
         picture, self._origin = self.target.picture(_RESOLUTION)
-        self._picture = picture.astype(np.float32) / 255
+        self._picture: Floats = picture.astype(np.float32) / np.float32(255)
         spread = _SPREAD / self.target.spacing * _RESOLUTION
-        self._heat_map: Floats = cv2.GaussianBlur(self._picture, (0, 0), spread)
+        self._heat_map: Floats = np.asarray(
+            cv2.GaussianBlur(self._picture, (0, 0), spread), np.float32
+        )
         self._generator = np.random.default_rng([self.seed, 43])
         self._eyes: dict[str, _Eye] = {}
 
@@ -89,7 +91,7 @@ class BoardScene:
         if stream not in self._eyes:
             self._eyes[stream] = _Eye(self.rig.cameras[stream], self.seed)
         description, eye = self.rig.cameras[stream], self._eyes[stream]
-        picture = self._heat_map if description.modality == 'thermal' else self._picture
+        picture: Floats = self._heat_map if description.modality == 'thermal' else self._picture
         drawn = eye.draw(self.pose(stream, stamp), picture, self._origin, self.target)
         noise: Floats = np.float32(self.noise) * eye.noise.window(stamp)
         if description.modality == 'depth':
