@@ -74,12 +74,10 @@ class Gatherer:
         return evidence.take(np.flatnonzero(inside))
 
     def _options(self) -> dict[str, object]:
-        options: dict[str, object] = {
-            'mesh': False,
-            'blobs': False,
-            'threads': self.settings.threads,
-        }
-        return options
+        # One view a frame is enough to follow a hand: all of them are looked at afterwards.
+        return {
+            'mesh': False, 'blobs': False, 'streams_per_frame': 1, 'threads': self.settings.threads
+        }  # fmt: skip
 
     def _loaded_networks(self) -> HandNetworks:
         if self._networks is None:

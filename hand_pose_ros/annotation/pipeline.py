@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from hand_pose_ros.annotation.evidence import Evidence, joined
 from hand_pose_ros.annotation.gathering import Gatherer
@@ -73,7 +74,8 @@ def annotate(
             raise BagError(f'bag {path} has no set of images that belong together by stamp.')
         folder = labels_folder(session.path)
         gatherer = Gatherer(session=session, settings=settings)
-        with owned(folder):
+        # Many small products: more threads than one wait for each other, tenfold on a busy machine.
+        with owned(folder), threadpool_limits(1, user_api='blas'):
             work = WorkFolder(folder, work_key(settings, session))
             resumed = _gather(gatherer, work, progress)
             labels = _fitted(gatherer, work, progress)

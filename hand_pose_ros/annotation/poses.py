@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def carried_over_gaps(poses: Poses, longest: float) -> Poses:
     times: Array = (poses.stamps - poses.stamps[:1]) * np.float64(1e-9)
     for side in range(2):
         rows = np.flatnonzero(poses.present[:, side])
-        for before, after in zip(rows[:-1], rows[1:], strict=True):
+        for before, after in pairwise(rows):
             if after - before > 1 and times[after] - times[before] <= longest:
                 _fill(arrays, side, int(before), int(after), times)
     return Poses(stamps=poses.stamps, tracked=poses.tracked, **arrays)
