@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hand_pose_ros.annotation.evidence import Evidence
+from hand_pose_ros.annotation.masks import load_segmenter
 from hand_pose_ros.annotation.settings import Settings
 from hand_pose_ros.annotation.watching import Watched, follow, look, watched
 from hand_pose_ros.errors import DataError
@@ -53,6 +54,7 @@ class Gatherer:
         own = tuple(name for name in usable if not session.rig.cameras[name].body)
         self._followed = own or usable
         self._networks: HandNetworks | None = None
+        self._segmenter = load_segmenter(self.settings.segmenter)
 
     @property
     def chunks(self) -> list[range]:
@@ -68,7 +70,7 @@ class Gatherer:
         poses = follow(estimator, (frame for _, frame in self._frames(numbers, self._followed)))
         evidence = look(
             self._frames(numbers, self._followed, self.cameras), poses, self.session.rig,
-            self._loaded_networks(), self.cameras,
+            self._loaded_networks(), self.cameras, self._segmenter,
         )  # fmt: skip
         inside = (evidence.numbers >= chunk.start) & (evidence.numbers < chunk.stop)
         return evidence.take(np.flatnonzero(inside))

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.annotation.clouds import hand_cloud
+from hand_pose_ros.annotation.clouds import MaskedView, hand_cloud
 from hand_pose_ros.annotation.evidence import Evidence
+from hand_pose_ros.annotation.masks import Prompt, Segmenter, checked_masks, grab_cut
 from hand_pose_ros.annotation.poses import Poses, carried_over_gaps
 from hand_pose_ros.estimators.base import Estimator
+from hand_pose_ros.estimators.drawing import picture
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.networks import HandNetworks
@@ -18,7 +20,7 @@ from hand_pose_ros.estimators.regions import region_from_landmarks
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.hand_model.hand_pose import HandPose
-from hand_pose_ros.rig.frame import RigFrame
+from hand_pose_ros.rig.frame import Modality, RigFrame
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.skeleton import SIDES
 
@@ -30,6 +32,8 @@ LONGEST_GAP = 0.7
 _OUTSIDE = 4.0  # factor on the deviation of a landmark beyond the image's border
 # Joints of a hand that must be in an image for it to be looked at there.
 _LEAST_INSIDE = 11
+# Where hands are masked, the modality in which they stand out best first.
+_MASKED: tuple[Modality, ...] = ('thermal', 'rgb', 'nir')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +43,29 @@ class Watched:
     Attributes:
         looks: cameras landmarks are looked for in.
         depths: depth cameras.
+        masks: cameras hands are masked in, one on each body that has a depth camera.
     """
 
     looks: tuple[str, ...]
     depths: tuple[str, ...]
+    masks: tuple[str, ...]
 
 
 def watched(rig: RigDescription, streams: Iterable[str]) -> Watched:
     """Return which of the streams are used, and for what."""
     calibrated = [name for name in streams if rig.cameras[name].camera is not None]
     kinds = {name: rig.cameras[name].modality for name in calibrated}
+    depths = tuple(name for name, kind in kinds.items() if kind == 'depth')
+    masks = {}
+    for body in (rig.cameras[name].body for name in depths):
+        own = [name for name, kind in kinds.items()
+               if kind in _MASKED and rig.cameras[name].body == body]  # fmt: skip
+        if own:
+            masks[body] = min(own, key=lambda name: _MASKED.index(kinds[name]))
     return Watched(
         looks=tuple(name for name, kind in kinds.items() if kind != 'depth'),
-        depths=tuple(name for name, kind in kinds.items() if kind == 'depth'),
+        depths=depths,
+        masks=tuple(masks.values()),
     )
 
 
@@ -70,6 +84,7 @@ def look(
     rig: RigDescription,
     networks: HandNetworks,
     cameras: Watched,
+    segmenter: Segmenter = grab_cut,
 ) -> Evidence:
     """Look at tracked hands in every view, and at missing ones where they must have been.
 
@@ -79,6 +94,7 @@ def look(
         rig: of the session.
         networks: the landmark networks.
         cameras: what to use.
+        segmenter: masks hands, so that what they touch is not taken for them.
     """
     poses = carried_over_gaps(poses, LONGEST_GAP)
     joints = poses.joints()
@@ -90,10 +106,15 @@ def look(
     for name in ('global_orient', 'hand_pose', 'betas', 'translation', 'tracked'):
         getattr(evidence, name)[:] = getattr(poses, name)
     evidence.focal[:] = [_focal(rig.cameras[name].camera) for name in cameras.looks]
-    observer = Observer(networks, {name: rig.cameras[name].modality for name in cameras.looks})
+    modalities = {name: rig.cameras[name].modality for name in cameras.looks}
+    observer = Observer(networks, modalities)
     for row, (number, frame) in enumerate(frames):
         evidence.numbers[row] = number
-        _look_at_frame(evidence, row, frame, joints[row], observer, cameras)
+        views = {name: view for name, view in views_of(frame).items() if _placed(view)}
+        seen = _look_at_frame(evidence, row, views, joints[row], observer, cameras)
+        if any(name in views for name in cameras.depths):
+            masks = _masks(seen, views, modalities, cameras, segmenter)
+            _gather_clouds(evidence, row, joints[row], views, cameras, masks)
     return evidence
 
 
@@ -110,10 +131,10 @@ def _by_side(hands: list[HandPose]) -> dict[int, HandPose]:
 
 
 def _look_at_frame(
-    evidence: Evidence, row: int, frame: RigFrame, joints: Array, observer: Observer,
+    evidence: Evidence, row: int, views: dict[str, View], joints: Array, observer: Observer,
     cameras: Watched,
-) -> None:  # fmt: skip
-    views = {name: view for name, view in views_of(frame).items() if _placed(view)}
+) -> dict[tuple[str, int], Array]:  # fmt: skip
+    """Enter what the landmark network sees; return the pixels (21, 2) by camera and side."""
     observer.begin({name: view.stream for name, view in views.items()})
     places: list[tuple[int, int, Look]] = []
     for place, name in enumerate(cameras.looks):
@@ -128,27 +149,49 @@ def _look_at_frame(
                 look = Look(stream=name, region=region_from_landmarks(pixels))
                 places.append((place, side, look))
     hands = observer.follow(look for _, _, look in places)
+    seen = {}
     for (place, side, look), hand in zip(places, hands, strict=True):
         evidence.presence[place, row, side] = hand.presence
         if hand.presence >= PRESENCE:
             camera = views[look.stream].camera
             evidence.points[place, row, side] = camera.undistort(hand.points)
             evidence.sigma[place, row, side] = _sigma(hand, look, camera)
-    _gather_clouds(evidence, row, joints, views, cameras)
+            seen[look.stream, side] = hand.points
+    return seen
+
+
+def _masks(
+    seen: dict[tuple[str, int], Array], views: dict[str, View], modalities: dict[str, Modality],
+    cameras: Watched, segmenter: Segmenter,
+) -> dict[int, list[MaskedView]]:  # fmt: skip
+    """Return each side's masks."""
+    masks: dict[int, list[MaskedView]] = {0: [], 1: []}
+    for name in cameras.masks:
+        sides = [side for side in range(2) if (name, side) in seen]
+        if not sides:
+            continue
+        prompts = [Prompt.of(seen[name, side]) for side in sides]
+        shown = picture(views[name].stream, modalities[name])
+        found = checked_masks(segmenter, shown, modalities[name], prompts)
+        for side, mask in zip(sides, found, strict=True):
+            if mask is not None:
+                masks[side].append(MaskedView(view=views[name], mask=mask))
+    return masks
 
 
 def _gather_clouds(
-    evidence: Evidence, row: int, joints: Array, views: dict[str, View], cameras: Watched
-) -> None:
-    depths = [views[name] for name in cameras.depths if name in views]
+    evidence: Evidence, row: int, joints: Array, views: dict[str, View], cameras: Watched,
+    masks: dict[int, list[MaskedView]],
+) -> None:  # fmt: skip
     for place, name in enumerate(cameras.depths):
         if name in views:
             view = views[name]
             evidence.depth_eyes[place, row] = -view.rotation.T @ view.translation
+    depths = [views[name] for name in cameras.depths if name in views]
     for side in range(2):
-        if depths and np.isfinite(joints[side]).all():
+        if np.isfinite(joints[side]).all():
             other = joints[1 - side] if np.isfinite(joints[1 - side]).all() else None
-            evidence.cloud[row, side] = hand_cloud(depths, joints[side], other)
+            evidence.cloud[row, side] = hand_cloud(depths, joints[side], other, masks[side])
 
 
 def _sigma(hand: HandLandmarks, look: Look, camera: Camera) -> Array:
