@@ -100,7 +100,7 @@ install_requirements() {
     say 'installing ROS 2, torch and the rest into .venv (some minutes; 2 GB, with CUDA 6 GB)'
     isolated "$VENV/bin/python" -m pip install -qq --disable-pip-version-check \
         -r requirements/ros.txt -r requirements/runtime.txt -r requirements/training.txt \
-        -r requirements/onnx.txt -r requirements/develop.txt ||
+        -r requirements/onnx.txt -r requirements/export.txt -r requirements/develop.txt ||
         fail 'pip could not install the requirements (its message is above);' \
             'once the cause is gone, the same command goes on from here.'
     mark_done requirements "$hash"

@@ -43,11 +43,11 @@ def requirements(name: str) -> set[str]:
 
 RUNTIME = {
     IMPORTED_AS.get(name, name)
-    for file in ('runtime', 'training', 'onnx', 'realsense', 'ray')
+    for file in ('runtime', 'training', 'onnx', 'export', 'realsense', 'ray')
     for name in requirements(file)
 }
 EXPLAINED_ONES = set().union(
-    *map(requirements, ('runtime', 'training', 'onnx', 'realsense', 'ray', 'develop'))
+    *map(requirements, ('runtime', 'training', 'onnx', 'export', 'realsense', 'ray', 'develop'))
 )
 ROS = {tag for tag in DECLARED if not tag.startswith('python3-')}
 

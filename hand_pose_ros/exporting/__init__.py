@@ -1,0 +1,1 @@
+"""Exporting: labelled sessions as episodes that robot-learning tools read."""

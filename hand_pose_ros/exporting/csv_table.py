@@ -1,0 +1,65 @@
+"""CSV: one row a moment and episode, units in the names of the columns; no images."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from hand_pose_ros.exporting.episodes import STATE_NAMES, Episode
+from hand_pose_ros.exporting.lerobot import vector_features
+from hand_pose_ros.sessions.session import Session
+from hand_pose_ros.skeleton import SIDES
+
+FILE = 'episodes.csv'
+
+
+def columns() -> list[str]:
+    """Return the names of the columns."""
+    state = [f'{name}_m' if 'rotation' not in name else name for name in STATE_NAMES]
+    joints = [f'{name}_m' for name in vector_features()['observation.joints']]
+    flags = [f'{side}_{flag}' for side in SIDES for flag in ('valid', 'interpolated')]
+    return ['episode', 'frame', 'time_s', 'stamp_ns', *flags, *state, *joints]
+
+
+@dataclass(kw_only=True)
+class CsvWriter:
+    """One table with all episodes.
+
+    Attributes:
+        folder: an existing, empty folder.
+        rate: moments per second.
+        task: what is done in all episodes; CSV has no place for it.
+    """
+
+    folder: Path
+    rate: float
+    task: str
+    _count: int = 0
+
+    def add(self, session: Session, episodes: list[Episode]) -> None:
+        """Append the episodes of one session."""
+        del session
+        path = self.folder / FILE
+        is_new = not path.exists()
+        with path.open('a', newline='', encoding='utf-8') as stream:
+            writer = csv.writer(stream)
+            if is_new:
+                writer.writerow(columns())
+            for episode in episodes:
+                for place in range(len(episode)):
+                    writer.writerow(self._row(episode, place))
+                self._count += 1
+
+    def finish(self) -> None:
+        """Nothing describes a table but its columns."""
+
+    def _row(self, episode: Episode, place: int) -> list[str]:
+        flags = [
+            str(int(values[place, side]))
+            for side in range(2)
+            for values in (episode.valid, episode.interpolated)
+        ]
+        numbers = [*episode.state[place].tolist(), *episode.joints[place].ravel().tolist()]
+        return [
+            str(self._count), str(place), f'{episode.times[place]:.6f}',
+            str(episode.stamps[place]), *flags, *(f'{value:.6f}' for value in numbers),
+        ]  # fmt: skip

@@ -1,0 +1,159 @@
+"""Session export: labelled sessions into one folder, whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from hand_pose_ros.errors import DataError
+from hand_pose_ros.exporting.csv_table import CsvWriter
+from hand_pose_ros.exporting.episodes import Episode, episodes_of
+from hand_pose_ros.exporting.hdf5 import Hdf5Writer
+from hand_pose_ros.exporting.lerobot import LeRobotWriter
+from hand_pose_ros.exporting.validation import validate_lerobot
+from hand_pose_ros.rig.rig_file import rig_document
+from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
+from hand_pose_ros.sessions.session import Session
+from hand_pose_ros.skeleton import JOINT_NAMES, PARENTS
+
+Format = Literal['lerobot', 'hdf5', 'csv']
+FORMATS: tuple[Format, ...] = ('lerobot', 'hdf5', 'csv')
+RIG_FILE = 'rig.json'
+
+
+class Writer(Protocol):
+    """What every format offers."""
+
+    def add(self, session: Session, episodes: list[Episode]) -> None:
+        """Write the episodes of one session."""
+        ...
+
+    def finish(self) -> None:
+        """Write what describes all of them."""
+        ...
+
+
+_WRITERS: dict[str, Any] = {'lerobot': LeRobotWriter, 'hdf5': Hdf5Writer, 'csv': CsvWriter}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How sessions become episodes.
+
+    Attributes:
+        format: of the files.
+        rate: moments per second.
+        task: text that says what is done.
+        split_gap: a silence of both hands that is longer, seconds, parts two episodes.
+        minimum_quality: labels below it count as absent.
+        truth: use the exact hands of simulated sessions instead of labels.
+    """
+
+    format: Format = 'lerobot'
+    rate: float = 30.0
+    task: str = 'move the hands'
+    split_gap: float = 1.0
+    minimum_quality: float = 0.0
+    truth: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        episodes, moments: how many.
+        valid: share of moments at which each hand is valid, left and right.
+    """
+
+    folder: Path
+    episodes: int
+    moments: int
+    valid: tuple[float, float]
+
+
+def export_sessions(
+    paths: Sequence[Path], output: Path, options: ExportOptions,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Exported:  # fmt: skip
+    """Export sessions as one data set.
+
+    It is written beside its place and moved there when it is whole and, for LeRobot, has been
+    read back and found right.
+
+    Args:
+        paths: bags of the sessions.
+        output: folder that must not exist yet.
+        options: how.
+        progress: told how many of how many sessions are done.
+
+    Raises:
+        DataError: if the output exists, a session has no usable hand, or nothing can be written.
+    """
+    if output.exists():
+        raise DataError(f'{output} exists already: remove it or name another folder.')
+    beside = output.with_name(f'.{output.name}.new')
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(parents=True)
+        writer: Writer = _WRITERS[options.format](
+            folder=beside, rate=options.rate, task=options.task
+        )
+        found: list[Episode] = []
+        for place, path in enumerate(paths):
+            found += _export(path, writer, options, beside)
+            progress(place + 1, len(paths))
+        writer.finish()
+        if options.format == 'lerobot':
+            validate_lerobot(beside)
+        beside.rename(output)
+    except OSError as error:
+        raise DataError(f'{output} cannot be written ({error.strerror or error}).') from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    moments = sum(len(episode) for episode in found)
+    seen = sum(episode.valid.sum(axis=0) for episode in found) / moments
+    return Exported(
+        folder=output, episodes=len(found), moments=moments, valid=(float(seen[0]), float(seen[1]))
+    )
+
+
+def _export(path: Path, writer: Writer, options: ExportOptions, folder: Path) -> list[Episode]:
+    with Session.open(path) as session:
+        labels = _labels(session, options)
+        labels.origin[labels.quality < options.minimum_quality] = 0
+        try:
+            episodes = episodes_of(
+                labels, session.rig, session.stamps, rate=options.rate,
+                split_gap=options.split_gap,
+            )  # fmt: skip
+        except DataError as error:
+            raise DataError(f'{path}: {error}') from None
+        writer.add(session, episodes)
+        rig = folder / RIG_FILE
+        if not rig.exists():
+            rig.write_text(_rig_text(session), encoding='utf-8')
+        return episodes
+
+
+def _labels(session: Session, options: ExportOptions) -> SessionLabels:
+    if not options.truth:
+        return SessionLabels.load(labels_folder(session.path))
+    truth = session.truth()
+    if truth is None:
+        raise DataError(f'{session.path} has no exact hands: only simulated sessions do.')
+    return truth
+
+
+def _rig_text(session: Session) -> str:
+    """Return calibration and skeleton as JSON."""
+    content = {
+        'rig': rig_document(session.rig),
+        'joints': list(JOINT_NAMES),
+        'joint_parents': list(PARENTS),
+        'frame': f'{session.rig.rig_frame}: x forward, y left, z up, metres',
+    }
+    return json.dumps(content, indent=2) + '\n'
