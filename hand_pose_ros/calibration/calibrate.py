@@ -229,7 +229,7 @@ def _depth_scales(
     """Compare depth with the target in the still moments."""
     scales = {}
     for name, twin in ties.items():
-        stamps = recording.depth_stamps(name)
+        stamps = recording.stamps_of(name)
         if not len(stamps):
             continue
         sightings: dict[int, Sighting] = {}

@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from hand_pose_ros.rig.target import Target
 from hand_pose_ros.rig.thermal import agc
@@ -126,8 +127,8 @@ def _right_handed(grid: Array) -> Array:
 
 def _refined(image: NDArray[Any], pixels: Array) -> Array:
     """Return corners at the saddle points of the full image."""
-    steps = np.linalg.norm(np.diff(pixels, axis=0), axis=1)
-    half = int(np.clip(0.4 * np.percentile(steps, 10), 2, 7))
+    nearest = cKDTree(pixels).query(pixels, k=2)[0][:, 1]
+    half = int(np.clip(0.4 * np.percentile(nearest, 10), 2, 7))
     corners = pixels.astype(np.float32).reshape(-1, 1, 2)
     fine = cv2.cornerSubPix(image.astype(np.float32), corners, (half, half), (-1, -1), _SUBPIXEL)
     return fine.reshape(-1, 2).astype(np.float64)

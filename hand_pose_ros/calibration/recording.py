@@ -116,8 +116,8 @@ class Recording:
                 camera = self.rig.cameras[name]
                 yield name, stamp, stream_image(pixels, content.encoding, stamp, camera).image
 
-    def depth_stamps(self, name: str) -> NDArray[np.int64]:
-        """Return the stamps of a depth camera, empty when it has no images."""
+    def stamps_of(self, name: str) -> NDArray[np.int64]:
+        """Return the stamps of a camera in order, empty when it has no images."""
         stamps = [
             header_stamp(message.data) for message in self._reader.messages(image_topic(name))
         ]

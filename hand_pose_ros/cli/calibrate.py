@@ -8,6 +8,7 @@ from hand_pose_ros.cli.common import CommandError, Verbs, add_json_option, notic
 
 if TYPE_CHECKING:
     from hand_pose_ros.calibration.calibrate import Calibration, Options
+    from hand_pose_ros.calibration.exo import ExoResult
 
 _EXAMPLE = 'example: hand-pose calibrate recordings/board --target chessboard:9x6:0.025'
 
@@ -53,6 +54,11 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         '--thermohands', type=Path, metavar='FILE', help='also write a ThermoHands calibration'
     )
+    parser.add_argument(
+        '--trajectory', choices=('auto', 'board', 'odometry'),
+        help='leave the cameras as they are and write how the exo camera moved against the rig '
+        'to BAG_trajectory.npz',
+    )  # fmt: skip
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -61,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Calibrate and write the results."""
     options = _options(arguments)
     from hand_pose_ros.calibration.calibrate import calibrate
+    from hand_pose_ros.calibration.exo import exo_trajectory
     from hand_pose_ros.calibration.recording import Recording
     from hand_pose_ros.cli.common import progress
     from hand_pose_ros.rig.description import find_rig
@@ -75,7 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
                 tasks[step] = bar.add_task(step)
             bar.update(tasks[step], completed=done, total=total)
 
-        calibration = calibrate(recording, options, told)
+        if arguments.trajectory:
+            result = exo_trajectory(recording, options.target, arguments.trajectory, told)
+        else:
+            calibration = calibrate(recording, options, told)
+    if arguments.trajectory:
+        return _write_trajectory(result, arguments)
     _write(calibration, output, arguments)
     return 0
 
@@ -102,6 +114,29 @@ def _options(arguments: argparse.Namespace) -> 'Options':
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(',') if name.strip())
+
+
+def _write_trajectory(result: 'ExoResult', arguments: argparse.Namespace) -> int:
+    """Write a trajectory beside the bag and say how good it is."""
+    from hand_pose_ros.sessions.trajectory import trajectory_file
+
+    path = trajectory_file(arguments.bag)
+    result.trajectory.save(path)
+    shift, turn = result.disagreement
+    print(
+        f'{path}: {len(result.trajectory.stamps)} poses of {result.trajectory.body} by '
+        f'{result.way} from {result.views} common views'
+        + (f', which agree to {1e3 * shift:.1f} mm and {turn:.2f} degrees' if shift else '')
+    )
+    write_json(
+        arguments.json,
+        {
+            'trajectory': str(path), 'body': result.trajectory.body, 'way': result.way,
+            'poses': len(result.trajectory.stamps), 'views': result.views,
+            'disagreement_m': shift, 'disagreement_degrees': turn,
+        },
+    )  # fmt: skip
+    return 0
 
 
 def _write(calibration: 'Calibration', output: Path, arguments: argparse.Namespace) -> None:

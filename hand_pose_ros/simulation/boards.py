@@ -23,6 +23,7 @@ from hand_pose_ros.sessions.recorded_rig import RIG_TOPIC, image_topic, info_top
 from hand_pose_ros.simulation import depth, nir, rgb, thermal
 from hand_pose_ros.simulation.board_kernels import draw_board, pixel_rays
 from hand_pose_ros.simulation.board_motion import BoardMotion
+from hand_pose_ros.simulation.board_room import room_depth
 from hand_pose_ros.simulation.scene import smooth_noise
 from hand_pose_ros.simulation.sensors import NoiseTable
 
@@ -51,6 +52,8 @@ class BoardScene:
         offsets: how late the stamps of a camera are, ns; 0 where not given.
         depth_scale: factor by which depth cameras measure too far.
         motion: ``T_rig_board`` at a time in seconds; by default a target held by hand.
+        other_body: ``T_rig_body`` of the rig's exo cameras at a time in seconds; with it, depth
+            cameras see a room that is fixed to that body.
         noise: factor on the noise of all sensors.
     """
 
@@ -61,6 +64,7 @@ class BoardScene:
     offsets: dict[str, int] = field(default_factory=dict)
     depth_scale: float = 1.0
     motion: Callable[[float], Array] | None = None
+    other_body: Callable[[float], Array] | None = None
     views: int = 40
     noise: float = 1.0
 
@@ -83,8 +87,7 @@ class BoardScene:
 
     def pose(self, stream: str, stamp: int) -> Array:
         """Return ``T_cam_board`` (4, 4) at a true stamp."""
-        T_rig_board = self.T_rig_board((stamp - START) * 1e-9)
-        return inverse(self.rig.cameras[stream].T_rig_cam) @ T_rig_board
+        return inverse(self._T_rig_cam(stream, stamp)) @ self.T_rig_board((stamp - START) * 1e-9)
 
     def image(self, stream: str, stamp: int) -> NDArray[Any]:
         """Return the image a camera takes at a true stamp (ns), in its encoding."""
@@ -95,10 +98,20 @@ class BoardScene:
         drawn = eye.draw(self.pose(stream, stamp), picture, self._origin, self.target)
         noise: Floats = np.float32(self.noise) * eye.noise.window(stamp)
         if description.modality == 'depth':
-            return _depth_image(description, drawn, noise, self.depth_scale)
+            behind: Floats = np.full(eye.shape, _WALL, np.float32)
+            if self.other_body is not None:
+                T_rig_body = self.other_body((stamp - START) * 1e-9)
+                behind = room_depth(eye.rays, inverse(T_rig_body) @ self._T_rig_cam(stream, stamp))
+            return _depth_image(description, drawn, behind, noise, self.depth_scale)
         if description.modality == 'thermal':
             return _thermal_image(description, eye, drawn, noise, HEAT[self.heat])
         return _light_image(description, eye, drawn, noise)
+
+    def _T_rig_cam(self, stream: str, stamp: int) -> Array:
+        camera = self.rig.cameras[stream]
+        if not camera.body or self.other_body is None:
+            return camera.T_rig_cam
+        return self.other_body((stamp - START) * 1e-9) @ camera.T_rig_cam
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -191,10 +204,10 @@ def _thermal_image(
 
 
 def _depth_image(
-    description: CameraDescription, drawn: _Drawn, noise: Floats, scale: float
+    description: CameraDescription, drawn: _Drawn, behind: Floats, noise: Floats, scale: float
 ) -> NDArray[Any]:
     """Render what a depth camera measures, nothing where the target ends within a pixel."""
-    distance = np.where(drawn.share > 0, drawn.depth, _WALL)
+    distance = np.where(drawn.share > 0, drawn.depth, behind)
     distance = scale * (distance + depth.NOISE_AT_METRE * distance**2 * noise)
     distance[(drawn.share > 0) & (drawn.share < 1)] = 0
     if description.encoding == '32FC1':
