@@ -14,8 +14,9 @@ from hand_pose_ros.annotation.session_fit import fit_session, session_shape
 from hand_pose_ros.annotation.settings import Settings, work_key
 from hand_pose_ros.annotation.work import WorkFolder, owned
 from hand_pose_ros.errors import BagError
+from hand_pose_ros.rig.description import save_rig
 from hand_pose_ros.rig.model import RigDescription
-from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
+from hand_pose_ros.sessions.labels import RIG_FILE, SessionLabels, labels_folder
 from hand_pose_ros.sessions.session import Session
 
 # Told a stage, the frames done of it, and all of them.
@@ -80,6 +81,9 @@ def annotate(
             resumed = _gather(gatherer, work, progress)
             labels = _fitted(gatherer, work, progress)
             labels = keep_what_people_said(labels, folder)
+            if rig is not None:
+                # Whoever reads the labels has to see the images with the same calibration.
+                save_rig(session.rig, folder / RIG_FILE)
             labels.save(folder)
             finish(session, labels, folder)
             work.remove_others()

@@ -19,6 +19,7 @@ ABSENT, FITTED, INTERPOLATED, CORRECTED = range(4)
 # What a person said of it.
 UNSEEN, ACCEPTED, REJECTED = range(3)
 
+RIG_FILE = 'rig.yaml'
 _TABLE = 'labels.npz'
 _VERDICTS = 'verdicts.json'
 _RESIDUAL = 'residual_'
@@ -152,6 +153,12 @@ class SessionLabels:
 def labels_folder(session: Path) -> Path:
     """Return the folder beside a session's bag in which its labels are."""
     return session.parent / f'{session.name}_labels'
+
+
+def labelled_rig(session: Path) -> Path | None:
+    """Return the file of the rig that a session was annotated with instead of the recorded one."""
+    path = labels_folder(session) / RIG_FILE
+    return path if path.is_file() else None
 
 
 def _read_verdicts(path: Path, stamps: NDArray[np.int64]) -> Flags:

@@ -9,6 +9,7 @@ from hand_pose_ros.errors import BagError, DataError, RigError
 from hand_pose_ros.geometry.transforms import rigid
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.rig.rig_file import write_rig
+from hand_pose_ros.sessions.labels import RIG_FILE, labels_folder
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.sessions.trajectory import Trajectory, trajectory_file
 from tests.sessions.recorded import PERIOD, START, exo_camera, rig, write_session
@@ -120,3 +121,14 @@ def test_a_bag_that_tells_the_bodys_motion_on_tf_needs_no_file(tmp_path):
         for number in range(6):
             image = session.frame(number).streams['exo_rgb']
             assert image.T_rig_cam[0, 3] == pytest.approx(0.01 * number)
+
+
+def test_a_session_annotated_with_another_rig_is_read_with_it(tmp_path):
+    bag = write_session(tmp_path / 'bag')
+    labels_folder(bag).mkdir()
+    write_rig(rig(name='calibrated'), labels_folder(bag) / RIG_FILE)
+    with Session.open(bag) as session:
+        assert session.rig.name == 'calibrated'
+    write_rig(rig(name='newer'), tmp_path / 'newer.yaml')
+    with Session.open(bag, tmp_path / 'newer.yaml') as session:
+        assert session.rig.name == 'newer'
