@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hand_pose_ros.annotation.evidence import Evidence
+from hand_pose_ros.annotation.looking_back import look_back
 from hand_pose_ros.annotation.masks import load_segmenter
 from hand_pose_ros.annotation.settings import Settings
 from hand_pose_ros.annotation.watching import Watched, follow, look, watched
@@ -68,6 +69,10 @@ class Gatherer:
         numbers = range(max(0, chunk.start - _BEFORE), min(total, chunk.stop + _AFTER))
         estimator = create(self.settings.estimator, self._options(), self.session.rig)
         poses = follow(estimator, (frame for _, frame in self._frames(numbers, self._followed)))
+        rows = self._usable(numbers, self._followed)
+        poses = look_back(
+            poses, lambda row: self.session.frame(rows[row], self._followed), estimator
+        )
         evidence = look(
             self._frames(numbers, self._followed, self.cameras), poses, self.session.rig,
             self._loaded_networks(), self.cameras, self._segmenter,
@@ -90,7 +95,9 @@ class Gatherer:
         self, numbers: range, needed: tuple[str, ...], cameras: Watched | None = None
     ) -> Iterator[tuple[int, RigFrame]]:
         """Read the sets that have an image of a needed camera, of those or of all cameras."""
-        sets = self.session.sets
-        usable = [number for number in numbers if any(name in sets[number] for name in needed)]
         names = needed if cameras is None else cameras.looks + cameras.depths
-        return self.session.frames(usable, names)
+        return self.session.frames(self._usable(numbers, needed), names)
+
+    def _usable(self, numbers: range, needed: tuple[str, ...]) -> list[int]:
+        sets = self.session.sets
+        return [number for number in numbers if any(name in sets[number] for name in needed)]

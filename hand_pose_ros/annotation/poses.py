@@ -60,6 +60,11 @@ class Poses:
         """Which hands (N, 2) have a pose."""
         return np.asarray(np.isfinite(self.translation).all(axis=2))
 
+    def enter(self, row: int, other: 'Poses', other_row: int, side: int) -> None:
+        """Take over the hand of a side from a row of other poses."""
+        for name in (*_NAMES, 'tracked'):
+            getattr(self, name)[row, side] = getattr(other, name)[other_row, side]
+
     def joints(self) -> Array:
         """Return joints (N, 2, 21, 3) in metres, NaN for absent hands."""
         joints = np.full((len(self.stamps), 2, 21, 3), np.nan)
