@@ -18,18 +18,26 @@ def keep_what_people_said(labels: SessionLabels, folder: Path) -> SessionLabels:
     A verdict is kept where the new hand is the old one, or both are absent.
 
     Raises:
-        DataError: if the folder's labels are damaged, so that nobody's work is overwritten.
+        DataError: if the folder's labels are damaged or belong to other frames, so that nobody's
+            work is lost.
     """
     if not (folder / 'labels.npz').is_file():
         return labels
     before = SessionLabels.load(folder)
-    if before.frame_id != labels.frame_id:
-        if (before.verdict != UNSEEN).any() or (before.origin == CORRECTED).any():
-            raise DataError(
-                f'{folder} holds reviewed labels in {before.frame_id}, not in {labels.frame_id}: '
-                'use the same rig, or move that folder away.'
-            )
+    said = ((before.verdict != UNSEEN) | (before.origin == CORRECTED)).any(axis=1)
+    if not said.any():
         return labels
+    if before.frame_id != labels.frame_id:
+        raise DataError(
+            f'{folder} holds reviewed labels in {before.frame_id}, not in {labels.frame_id}: '
+            'use the same rig, or move that folder away.'
+        )
+    lost = int((said & ~np.isin(before.stamps, labels.stamps)).sum())
+    if lost:
+        raise DataError(
+            f'{folder} holds {lost} reviewed frames at stamps that this rig or these cameras do '
+            'not give: use the same ones, or move that folder away.'
+        )
     known = {int(stamp): row for row, stamp in enumerate(before.stamps)}
     for row, stamp in enumerate(labels.stamps.tolist()):
         old = known.get(stamp)
