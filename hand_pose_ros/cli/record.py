@@ -42,6 +42,11 @@ def add_parser(verbs: Verbs) -> None:
     )  # fmt: skip
     parser.add_argument('--seed', type=int, help='simulated rigs: another person, motion and noise')
     parser.add_argument('--scenario', help='simulated rigs: static, normal or demo')
+    parser.add_argument(
+        '--target', metavar='TARGET',
+        help='simulated rigs: a calibration target is moved instead of hands, KIND:COLUMNSxROWS:'
+        'SPACING as in hand-pose calibrate',
+    )  # fmt: skip
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -56,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.duration < 0:
         raise CommandError(f'--duration is {arguments.duration}: use seconds, or 0 for no end.')
     rig = _simulated(find_rig(arguments.rig), arguments)
+    if arguments.target is not None:
+        return _record_target(rig, arguments)
     if arguments.offline and not arguments.duration:
         raise CommandError('--offline needs --duration: a simulation never ends by itself.')
     with BagWriter(arguments.output) as writer:
@@ -75,6 +82,23 @@ def run(arguments: argparse.Namespace) -> int:
             },
         },
     )  # fmt: skip
+    return 0
+
+
+def _record_target(rig: 'RigDescription', arguments: argparse.Namespace) -> int:
+    """Write a simulated recording of a target; it ends when every view was shown."""
+    from hand_pose_ros.cli.common import progress
+    from hand_pose_ros.rig.target import parse_target
+    from hand_pose_ros.simulation.boards import BoardScene, write_board_session
+
+    scene = BoardScene(rig=rig, target=parse_target(arguments.target), seed=arguments.seed or 0)
+    with progress(notices(), 'images') as bar:
+        task = bar.add_task('recording', total=None)
+        write_board_session(
+            scene, arguments.output, duration=arguments.duration or None,
+            progress=lambda count: bar.update(task, completed=count),
+        )  # fmt: skip
+    print(f'{arguments.output}: recorded')
     return 0
 
 

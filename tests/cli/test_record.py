@@ -53,3 +53,17 @@ def test_a_bag_that_exists_is_not_touched(rig, tmp_path, capsys):
     (tmp_path / 'bag').mkdir()
     assert record(rig, tmp_path / 'bag') == 1
     assert 'exists already' in capsys.readouterr().err
+
+
+def test_a_simulated_target_is_a_recording_to_calibrate_with(rig, tmp_path):
+    line = ['record', str(rig), str(tmp_path / 'board'), '--direct', '--duration', '0.2']
+    assert main([*line, '--target', 'chessboard:9x6:0.025']) == 0
+    with Session.open(tmp_path / 'board') as session:
+        assert len(session.sets) == 6
+        assert session.truth() is None
+
+
+def test_a_target_that_is_none_is_refused(rig, tmp_path, capsys):
+    line = ['record', str(rig), str(tmp_path / 'board'), '--direct', '--target', 'chess:9']
+    assert main(line) == 1
+    assert 'chess:9' in capsys.readouterr().err
