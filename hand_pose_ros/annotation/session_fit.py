@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from hand_pose_ros.annotation.chain import Chain, Smoothness
 from hand_pose_ros.annotation.evidence import Evidence
 from hand_pose_ros.annotation.poses import Poses, carried_over_gaps
+from hand_pose_ros.annotation.quality import expected_error, row_means, score
+from hand_pose_ros.annotation.reweighting import landmark_factors, reweighted
 from hand_pose_ros.annotation.shape import shared_shape
 from hand_pose_ros.annotation.states import parameters_of, state_of, with_shape
-from hand_pose_ros.annotation.terms import Terms, Weights, chain_evidence
+from hand_pose_ros.annotation.terms import ChainEvidence, Terms, Weights, chain_evidence
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.hand_model.model_files import load_hand_model
@@ -27,6 +29,8 @@ ROUNDS = (Weights(), Weights(cloud=0.004, cloud_reach=0.010))
 SMOOTHNESS = Smoothness(turn=10.0, wrist=1.5, angle=15.0)
 # Labels are carried over so long a silence, seconds.
 LONGEST_GAP = 0.2
+# Quality of a hand that was carried over, as a part of the worse of those around it.
+_CARRIED = 0.5
 # A hand counts as seen with so many believed landmarks in one view, or so much of its visible
 # surface on the cloud.
 _LANDMARKS, _BELIEF, _SURFACE = 8, 0.25, 0.6
@@ -38,12 +42,14 @@ class Fitted:
 
     Attributes:
         rows: (M,) of the evidence.
+        evidence: of those frames, its landmarks weighted as they proved right.
         state: M hands.
         terms: what is left of the evidence.
         seen: (M,) whether the evidence bears the hand.
     """
 
     rows: Indices
+    evidence: ChainEvidence
     state: HandState
     terms: Terms
     seen: NDArray[np.bool_]
@@ -68,11 +74,13 @@ def fit_side(evidence: Evidence, side: int, shape: Array) -> Fitted:
     """Fit the hand of one side in frames that follow each other, the shape (K,) held."""
     state = with_shape(_start(evidence, side), shape)
     for weights in ROUNDS:
-        state, terms = _chain(evidence, side, weights).fit(state, _ITERATIONS)
+        chain = _chain(evidence, side, weights)
+        state, terms = chain.fit(state, _ITERATIONS)
+        evidence = reweighted(evidence, side, landmark_factors(terms, weights))
     believed = (terms.belief > _BELIEF).sum(axis=2).max(axis=0, initial=0)
     covered = np.isfinite(terms.gaps).sum(axis=1) / np.maximum(terms.facing, 1)
     return Fitted(
-        rows=_rows(evidence, side), state=state, terms=terms,
+        rows=_rows(evidence, side), evidence=chain.evidence, state=state, terms=terms,
         seen=(believed >= _LANDMARKS) | (covered >= _SURFACE),
     )  # fmt: skip
 
@@ -105,32 +113,18 @@ def _write(labels: SessionLabels, evidence: Evidence, side: int, fitted: Fitted)
     joints = fitted.terms.posed.points[..., JOINTS].transpose(0, 2, 1)
     labels.joints[rows, side] = joints[seen]
     labels.origin[rows, side] = FITTED
-    pixels, surface = _residuals(evidence, side, fitted)
+    pixels, surface = _residuals(evidence.focal, fitted)
     labels.residuals['pixels'][rows, side] = pixels[seen]
     labels.residuals['surface'][rows, side] = surface[seen]
-    labels.quality[rows, side] = quality(pixels, surface)[seen]
+    labels.quality[rows, side] = score(expected_error(fitted.terms))[seen]
 
 
-def _residuals(evidence: Evidence, side: int, fitted: Fitted) -> tuple[Array, Array]:
+def _residuals(focal: Array, fitted: Fitted) -> tuple[Array, Array]:
     """Return the mean landmark error (M,) in pixels and that of the surface (M,) in metres."""
-    part = evidence.take(fitted.rows)
-    sigma = ROUNDS[-1].point * part.sigma[:, :, side]
-    away = fitted.terms.pixels * np.where(np.isfinite(sigma), sigma, 0.0)
-    pixels = away * part.focal[:, None, None]
-    return _mean(pixels.transpose(1, 0, 2)), _mean(np.abs(fitted.terms.gaps))
-
-
-def _mean(values: Array) -> Array:
-    """Return the mean of what is there in each row; NaN where nothing is."""
-    flat = values.reshape(len(values), -1)
-    count = np.isfinite(flat).sum(axis=1)
-    return np.where(count > 0, np.nansum(flat, axis=1) / np.maximum(count, 1), np.nan)
-
-
-def quality(pixels: Array, surface: Array) -> Array:
-    """Return a score in 0..1 of residuals: 1 for none, a half at 8 pixels or 8 mm."""
-    worst = np.fmax(pixels / 8.0, surface / 0.008)
-    return 1.0 / (1.0 + np.nan_to_num(worst, nan=10.0))
+    inverse = fitted.evidence.inverse
+    away = fitted.terms.pixels / np.where(inverse > 0, inverse, np.nan)
+    pixels = away * focal[:, None, None]
+    return row_means(pixels.transpose(1, 0, 2)), row_means(np.abs(fitted.terms.gaps))
 
 
 def _with_gaps_filled(labels: SessionLabels) -> SessionLabels:
@@ -146,8 +140,21 @@ def _with_gaps_filled(labels: SessionLabels) -> SessionLabels:
     for name in ('global_orient', 'hand_pose', 'betas', 'translation'):
         getattr(labels, name)[new] = getattr(filled, name)[new]
     labels.joints[new] = joints[new]
+    labels.quality[new] = _CARRIED * _quality_around(labels)[new]
     labels.origin[new] = INTERPOLATED
     return labels
+
+
+def _quality_around(labels: SessionLabels) -> Array:
+    """Return the lower quality (N, 2) of the fitted hands before and after each frame."""
+    around = np.zeros_like(labels.quality)
+    for side in range(2):
+        rows = np.flatnonzero(labels.origin[:, side] == FITTED)
+        after = np.searchsorted(rows, np.arange(len(around)))
+        if len(rows):
+            ends = rows[np.clip([after - 1, after], 0, len(rows) - 1)]
+            around[:, side] = labels.quality[ends, side].min(axis=0)
+    return around
 
 
 def _rows(evidence: Evidence, side: int) -> Indices:

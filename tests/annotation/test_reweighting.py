@@ -1,0 +1,68 @@
+"""Reweighting: a view whose landmarks stray is believed less, and the others as before."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hand_pose_ros.annotation.chain import Chain
+from hand_pose_ros.annotation.reweighting import landmark_factors, reweighted
+from hand_pose_ros.annotation.session_fit import fitting_model
+from hand_pose_ros.annotation.states import state_of
+from hand_pose_ros.annotation.terms import Weights, chain_evidence
+from hand_pose_ros.hand_model.kinematics import FittingModel
+from tests.annotation.sessions import noisy
+
+
+@pytest.fixture(scope='module')
+def session():
+    return noisy(40)
+
+
+def true_terms(session, evidence):
+    """What is left of the evidence at the true right hand, whose landmarks are its joints."""
+    rows = np.flatnonzero(evidence.started[:, 1])
+    truth, model = session.truth, plain_model()
+    state = state_of(
+        model, 1, truth.global_orient[rows, 1], truth.hand_pose[rows, 1], truth.betas[rows, 1],
+        truth.translation[rows, 1],
+    )  # fmt: skip
+    chain = Chain(model=model, evidence=chain_evidence(evidence, 1, rows, Weights()))
+    return chain.terms(state)
+
+
+def plain_model():
+    return FittingModel(fitting_model().data)
+
+
+def test_honest_landmarks_keep_their_weight(session):
+    factors = landmark_factors(true_terms(session, session.evidence), Weights())
+    assert factors.shape == (4, 21)
+    assert 0.7 < np.median(factors) < 1.4
+
+
+def test_a_view_that_strays_thrice_as_far_weighs_less(session):
+    claimed = session.evidence.sigma.copy()
+    claimed[2] /= 3.0
+    factors = landmark_factors(
+        true_terms(session, replace(session.evidence, sigma=claimed)), Weights()
+    )
+    assert np.median(factors[2]) > 1.6 * np.median(factors[[0, 1, 3]])
+
+
+def test_landmarks_nobody_saw_keep_a_factor_of_one(session):
+    points = session.evidence.points.copy()
+    points[1, :, :, 5] = np.nan
+    factors = landmark_factors(
+        true_terms(session, replace(session.evidence, points=points)), Weights()
+    )
+    assert factors[1, 5] == 1.0 and np.isfinite(factors).all()
+
+
+def test_only_one_side_is_reweighted(session):
+    factors = np.full((4, 21), 2.0)
+    after = reweighted(session.evidence, 1, factors).sigma
+    before = session.evidence.sigma
+    assert np.array_equal(after[:, :, 0], before[:, :, 0])
+    known = np.isfinite(before[:, :, 1])
+    assert np.array_equal(after[:, :, 1][known], 2 * before[:, :, 1][known])
