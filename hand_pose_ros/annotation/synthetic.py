@@ -26,18 +26,22 @@ Array = NDArray[np.float64]
 
 _HIDDEN = 0.02  # metres behind the visible surface, from where a joint counts as hidden
 _LEAST_INSIDE = 11  # joints in an image
-_SLOW = 0.1  # seconds over which slow errors change
+_SLOW = 0.3  # seconds over which slow errors change
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceNoise:
     """How far synthetic measurements stray from the truth.
 
+    Landmarks are as the landmark networks measured on rendered sessions: they err alike for a
+    third of a second, and from the front twice as far as they claim.
+
     Attributes:
         point: deviation of a landmark, as a part of the hand's extent in the image.
         common: the same of a shift that all landmarks of a hand share in one image.
-        slow: share of the landmarks' variance that changes over a tenth of a second rather than
+        slow: share of the landmarks' variance that changes over a third of a second rather than
             from frame to frame, as networks err alike on images that are alike.
+        exo: factor on both in views from another body, which their deviations do not tell.
         hidden: factor on both for joints that something hides.
         outliers: share of landmarks that are anywhere in the hand's box.
         lost: share of hands that a view misses altogether.
@@ -47,9 +51,10 @@ class EvidenceNoise:
         start: deviation of the start's place (metres) and of all its angles (ten times, rad).
     """
 
-    point: float = 0.015
-    common: float = 0.008
-    slow: float = 0.7
+    point: float = 0.02
+    common: float = 0.012
+    slow: float = 0.85
+    exo: float = 2.0
     hidden: float = 2.0
     outliers: float = 0.02
     lost: float = 0.05
@@ -60,8 +65,8 @@ class EvidenceNoise:
 
 
 NONE = EvidenceNoise(
-    point=0.0, common=0.0, slow=0.0, hidden=1.0, outliers=0.0, lost=0.0, depth=0.0, holes=0.0,
-    mask=0.0, start=0.0,
+    point=0.0, common=0.0, slow=0.0, exo=1.0, hidden=1.0, outliers=0.0, lost=0.0, depth=0.0,
+    holes=0.0, mask=0.0, start=0.0,
 )  # fmt: skip
 
 
@@ -199,8 +204,9 @@ def _look(
         surface = depth[nearest[:, 1], nearest[:, 0]]
         hidden = (surface > 0) & (seen[:, 2] > surface + _HIDDEN)
         extent = float(np.ptp(pixels[inside], axis=0).max())
-        sigma = np.where(hidden, noise.hidden, 1.0) * noise.point * extent
-        shift = noise.common * extent * errors[side, 21]
+        scale = extent * (noise.exo if evidence.exo[place[0]] else 1.0)
+        sigma = np.where(hidden, noise.hidden, 1.0) * noise.point * scale
+        shift = noise.common * scale * errors[side, 21]
         found = pixels + sigma[:, None] * errors[side, :21] + shift
         wrong = generator.random(21) < noise.outliers
         box = pixels[inside].min(axis=0), pixels[inside].max(axis=0)
@@ -221,11 +227,12 @@ def _errors(
     views: int, stamps: NDArray[np.int64], noise: EvidenceNoise, generator: np.random.Generator
 ) -> Array:
     """Return errors (V, N, 2, 22, 2) of unit variance: of 21 landmarks and of what they share."""
-    shape = (views, len(stamps), 2, 22, 2)
-    fast, slow = generator.normal(size=shape), generator.normal(size=shape)
     period = float(np.median(np.diff(stamps))) * 1e-9 if len(stamps) > 1 else 1.0
     width = _SLOW / period
-    slow = gaussian_filter1d(slow, width, axis=1, mode='reflect')
+    count, margin = len(stamps), int(np.ceil(4 * width))
+    fast = generator.normal(size=(views, count, 2, 22, 2))
+    slow = generator.normal(size=(views, count + 2 * margin, 2, 22, 2))
+    slow = gaussian_filter1d(slow, width, axis=1)[:, margin : margin + count]
     slow *= np.sqrt(2 * np.sqrt(np.pi) * max(width, 0.3))  # unit variance again
     return np.sqrt(1 - noise.slow) * fast + np.sqrt(noise.slow) * slow
 

@@ -49,10 +49,13 @@ def test_the_start_is_the_truth_without_noise_and_near_it_with_noise():
 
 def test_noise_is_as_large_as_it_says():
     session, quiet = noisy(), exact(16)
-    away = session.evidence.points - quiet.evidence.points
-    ratio = away / session.evidence.sigma[..., None]
-    spread = np.nanmedian(np.abs(ratio[np.isfinite(ratio)])) / 0.6745
-    assert 0.7 < spread < 1.6
+    ratio = (session.evidence.points - quiet.evidence.points) / session.evidence.sigma[..., None]
+    spread = {
+        exo: np.nanmedian(np.abs(ratio[session.evidence.exo == exo])) / 0.6745
+        for exo in (False, True)
+    }
+    assert 0.6 < spread[False] < 1.6
+    assert 1.3 < spread[True] / spread[False] < 3.0
 
 
 def test_it_is_deterministic_and_follows_the_seed():
