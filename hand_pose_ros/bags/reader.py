@@ -150,22 +150,31 @@ class BagReader:
         """Release the files."""
         self._reader.close()
 
+    @property
+    def mcap_files(self) -> list[storage_mcap.McapReader]:
+        """The open mcap files that the bag is made of, in order; none for other storages."""
+        storages = [getattr(reader, 'storage', None) for reader in self._reader.readers]
+        files = [file for one in storages for file in getattr(one, 'storages', [one])]
+        return [file for file in files if isinstance(file, storage_mcap.McapReader)]
+
+    @property
+    def packs_messages(self) -> bool:
+        """Whether each message is compressed by itself."""
+        storages = [getattr(reader, 'storage', None) for reader in self._reader.readers]
+        return any(one is not None and one.metadata.compression_mode for one in storages)
+
     def _check_chunks(self) -> None:
         """Refuse chunks that are said to be larger than their file or than what is read."""
-        for reader in self._reader.readers:
-            storage = getattr(reader, 'storage', None)
-            for file in getattr(storage, 'storages', [storage]):
-                if not isinstance(file, storage_mcap.McapReader):
-                    continue
-                size = file.path.stat().st_size
-                for chunk in file.chunks:
-                    packed = chunk.chunk_start_offset + chunk.compressed_size
-                    if packed > size or chunk.uncompressed_size > LARGEST_CHUNK:
-                        raise BagError(
-                            f'{file.path} has a chunk that says it is {chunk.compressed_size} '
-                            f'bytes, {chunk.uncompressed_size} unpacked: the file is damaged or '
-                            'was made to fill the memory.'
-                        )
+        for file in self.mcap_files:
+            size = file.path.stat().st_size
+            for chunk in file.chunks:
+                packed = chunk.chunk_start_offset + chunk.compressed_size
+                if packed > size or chunk.uncompressed_size > LARGEST_CHUNK:
+                    raise BagError(
+                        f'{file.path} has a chunk that says it is {chunk.compressed_size} '
+                        f'bytes, {chunk.uncompressed_size} unpacked: the file is damaged or '
+                        'was made to fill the memory.'
+                    )
 
     def __enter__(self) -> 'BagReader':
         """Return the open reader."""

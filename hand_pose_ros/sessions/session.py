@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.bags.images import image_array
 from hand_pose_ros.bags.messages import IMAGE, deserialised
+from hand_pose_ros.bags.places import message_places
 from hand_pose_ros.bags.reader import BagMessage, BagReader, header_stamp
 from hand_pose_ros.errors import BagError, DataError
 from hand_pose_ros.rig.assemble import rig_frame
 from hand_pose_ros.rig.frame import RigFrame, StreamImage
 from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
-from hand_pose_ros.rig.synchronizer import Synchronizer
-from hand_pose_ros.sessions.labels import SessionLabels
+from hand_pose_ros.sessions.labels import SessionLabels, labelled_rig
 from hand_pose_ros.sessions.recorded_rig import (
     image_topic,
     recorded_rig,
     recorded_trajectories,
 )
+from hand_pose_ros.sessions.sets import synchronised
 from hand_pose_ros.sessions.trajectory import Trajectory, trajectory_file
 from hand_pose_ros.sessions.truth import recorded_truth
 
@@ -67,7 +68,8 @@ class Session:
 
         Args:
             path: the bag.
-            rig: a rig, or its file, to use instead of the recorded one.
+            rig: a rig, or its file, to use instead; by default the one that the session was
+                annotated with, else the recorded one.
             trajectory: of the exo cameras; by default the file beside the bag, else the bag's /tf.
 
         Raises:
@@ -77,9 +79,11 @@ class Session:
         self.path = Path(path)
         self._reader = BagReader(self.path)
         try:
-            self.rig = recorded_rig(self._reader, rig)
+            self.rig = recorded_rig(self._reader, rig or labelled_rig(self.path))
             self.trajectories = self._trajectories(trajectory)
-            self.streams = self._index()
+            topics = [image_topic(name) for name in self.rig.cameras]
+            self._places = message_places(self._reader, *topics)
+            self.streams = self._index(topics)
         except BaseException:
             self._reader.close()
             raise
@@ -108,7 +112,8 @@ class Session:
         if len(streams) == 1:
             sets = [{streams[0]: number} for number in range(len(self._stamps(streams[0])))]
         else:
-            sets = self._synchronised(streams)
+            headers = {name: self.streams[name].stamps for name in streams}
+            sets = [entry.items for entry in synchronised(self.rig, headers)]
         stamps = self._set_stamps(sets)
         order = np.argsort(stamps, kind='stable')
         sets, stamps = [sets[place] for place in order], stamps[order]
@@ -181,25 +186,20 @@ class Session:
             return {given.body: given}
         return recorded_trajectories(self._reader, self.rig)
 
-    def _index(self) -> dict[str, StreamIndex]:
-        names = {image_topic(name): name for name in self.rig.cameras}
-        stamps: dict[str, list[tuple[int, int]]] = {}
-        for message in self._reader.messages(*names):
-            stamp = header_stamp(message.data)
-            stamps.setdefault(names[message.topic], []).append((stamp, message.stamp))
-        if not stamps:
+    def _index(self, topics: Sequence[str]) -> dict[str, StreamIndex]:
+        places = self._places
+        if not any(len(places.received(topic)) for topic in topics):
             raise BagError(
-                f'bag {self.path} has no images on {", ".join(names)}: name the rig it was '
+                f'bag {self.path} has no images on {", ".join(topics)}: name the rig it was '
                 'recorded with (--rig).'
             )
-        index = {}
-        for name in self.rig.cameras:
-            if name in stamps and self._placed(self.rig.cameras[name]):
-                pairs = np.array(stamps[name], np.int64)
-                index[name] = StreamIndex(
-                    topic=image_topic(name), stamps=pairs[:, 0], received=pairs[:, 1]
-                )
-        return index
+        return {
+            name: StreamIndex(
+                topic=topic, stamps=places.stamps(topic), received=places.received(topic)
+            )
+            for name, topic in zip(self.rig.cameras, topics, strict=True)
+            if len(places.received(topic)) and self._placed(self.rig.cameras[name])
+        }
 
     def _placed(self, camera: CameraDescription) -> bool:
         """Whether it is known where a camera is: on the rig, or on a body with a trajectory."""
@@ -214,27 +214,6 @@ class Session:
         own = {name: self._stamps(name) for name in set(names)}
         pairs = zip(names, sets, strict=True)
         return np.array([own[name][entry[name]] for name, entry in pairs], np.int64)
-
-    def _synchronised(self, streams: list[str]) -> list[dict[str, int]]:
-        limits = self.rig.synchronizer
-        config = replace(
-            limits,
-            streams=tuple(streams),
-            reference=limits.reference if limits.reference in streams else streams[0],
-            required=tuple(name for name in limits.required if name in streams),
-            offsets={name: value for name, value in limits.offsets.items() if name in streams},
-            policy='adaptive',
-        )
-        synchronizer = Synchronizer(config)
-        arrivals = [
-            (stamp, place, name)
-            for name in streams
-            for place, stamp in enumerate(self.streams[name].stamps.tolist())
-        ]
-        sets: list[dict[str, int]] = []
-        for stamp, place, name in sorted(arrivals):
-            sets += [entry.items for entry in synchronizer.add(name, stamp, place)]
-        return sets + [entry.items for entry in synchronizer.flush()]
 
     def _join(self, name: str, sets: list[dict[str, int]], stamps: Stamps) -> None:
         """Add each image of another body to the nearest set."""
@@ -253,12 +232,7 @@ class Session:
 
     def _image(self, name: str, place: int) -> StreamImage:
         """Read one image by its number."""
-        index = self.streams[name]
-        received = int(index.received[place])
-        for message in self._reader.messages(index.topic, start=received, stop=received + 1):
-            if header_stamp(message.data) == index.stamps[place]:
-                return self._decoded(name, message)
-        raise BagError(f'bag {self.path} changed: image {place} of {index.topic} is gone.')
+        return self._decoded(name, self._places.read(self.streams[name].topic, place))
 
     def _decoded(self, name: str, message: BagMessage) -> StreamImage:
         camera = self.rig.cameras[name]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.bags.messages import HANDS, deserialised, stamp_of
+from hand_pose_ros.bags.places import message_places
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.sessions.labels import FITTED, SessionLabels
@@ -26,11 +27,12 @@ def recorded_truth(
     The truth is told at the stamps of the reference camera, its constant offset included. Hands
     that no camera sees, and stamps without truth, are absent.
     """
-    messages = reader.messages(truth_topic(rig))
+    topic = truth_topic(rig)
+    places = message_places(reader, topic)
     offset = rig.reference_camera.time_offset
     found = {}
-    for entry in messages:
-        content = deserialised(entry.data, HANDS)
+    for number in range(len(places.received(topic))):
+        content = deserialised(places.read(topic, number).data, HANDS)
         found[stamp_of(content) - offset] = content.hands
     if not found:
         return None
