@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.evidence import Evidence
 from hand_pose_ros.annotation.looking_back import look_back
@@ -63,6 +64,11 @@ class Gatherer:
         count, size = len(self.session.sets), self.settings.chunk
         return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
+    @property
+    def stamps(self) -> NDArray[np.int64]:
+        """Stamps of the sets that evidence is gathered of."""
+        return self.session.stamps[self._usable(range(len(self.session.sets)), self._followed)]
+
     def gather(self, chunk: range) -> Evidence:
         """Return the evidence of the sets of a chunk that have an image of a used camera."""
         total = len(self.session.sets)
@@ -77,6 +83,10 @@ class Gatherer:
             self._frames(numbers, self._followed, self.cameras), poses, self.session.rig,
             self._loaded_networks(), self.cameras, self._segmenter,
         )  # fmt: skip
+        # A frame read without the reference image has another stamp than its set.
+        stamps = self.session.stamps[evidence.numbers]
+        evidence.lag[:] += (evidence.stamps - stamps) * 1e-9
+        evidence.stamps[:] = stamps
         inside = (evidence.numbers >= chunk.start) & (evidence.numbers < chunk.stop)
         return evidence.take(np.flatnonzero(inside))
 

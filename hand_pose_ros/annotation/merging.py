@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.sessions.labels import ABSENT, CORRECTED, UNSEEN, SessionLabels
@@ -12,32 +13,37 @@ from hand_pose_ros.sessions.labels import ABSENT, CORRECTED, UNSEEN, SessionLabe
 _SAME = 0.003
 
 
-def keep_what_people_said(labels: SessionLabels, folder: Path) -> SessionLabels:
-    """Return new labels with the corrected hands and the verdicts of the folder's labels.
-
-    A verdict is kept where the new hand is the old one, or both are absent.
+def refuse_to_lose(folder: Path, stamps: NDArray[np.int64], frame_id: str) -> None:
+    """Make sure that new labels at some stamps can take over what people said of the old ones.
 
     Raises:
-        DataError: if the folder's labels are damaged or belong to other frames, so that nobody's
-            work is lost.
+        DataError: if the folder's labels are damaged, or reviewed at other stamps or in another
+            frame.
     """
-    if not (folder / 'labels.npz').is_file():
-        return labels
-    before = SessionLabels.load(folder)
-    said = ((before.verdict != UNSEEN) | (before.origin == CORRECTED)).any(axis=1)
-    if not said.any():
-        return labels
-    if before.frame_id != labels.frame_id:
+    before = _reviewed(folder)
+    if before is None:
+        return
+    if before.frame_id != frame_id:
         raise DataError(
-            f'{folder} holds reviewed labels in {before.frame_id}, not in {labels.frame_id}: '
-            'use the same rig, or move that folder away.'
+            f'{folder} holds reviewed labels in {before.frame_id}, not in {frame_id}: use the '
+            'same rig, or move that folder away.'
         )
-    lost = int((said & ~np.isin(before.stamps, labels.stamps)).sum())
+    lost = int((~np.isin(before.stamps, stamps)).sum())
     if lost:
         raise DataError(
             f'{folder} holds {lost} reviewed frames at stamps that this rig or these cameras do '
             'not give: use the same ones, or move that folder away.'
         )
+
+
+def keep_what_people_said(labels: SessionLabels, folder: Path) -> SessionLabels:
+    """Return new labels with the corrected hands and the verdicts of the folder's labels.
+
+    A verdict is kept where the new hand is the old one, or both are absent.
+    """
+    before = _reviewed(folder)
+    if before is None:
+        return labels
     known = {int(stamp): row for row, stamp in enumerate(before.stamps)}
     for row, stamp in enumerate(labels.stamps.tolist()):
         old = known.get(stamp)
@@ -49,6 +55,15 @@ def keep_what_people_said(labels: SessionLabels, folder: Path) -> SessionLabels:
             if _is_same(before, old, labels, row, side):
                 labels.verdict[row, side] = before.verdict[old, side]
     return labels
+
+
+def _reviewed(folder: Path) -> SessionLabels | None:
+    """Return the rows of a folder's labels that people said something of, if there are any."""
+    if not (folder / 'labels.npz').is_file():
+        return None
+    labels = SessionLabels.load(folder)
+    said = ((labels.verdict != UNSEEN) | (labels.origin == CORRECTED)).any(axis=1)
+    return labels.take(said) if said.any() else None
 
 
 def _copy(source: SessionLabels, old: int, target: SessionLabels, row: int, side: int) -> None:

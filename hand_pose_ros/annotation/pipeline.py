@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from hand_pose_ros.annotation.evidence import Evidence, joined
 from hand_pose_ros.annotation.gathering import Gatherer
-from hand_pose_ros.annotation.merging import keep_what_people_said
+from hand_pose_ros.annotation.merging import keep_what_people_said, refuse_to_lose
 from hand_pose_ros.annotation.session_fit import fit_session, session_shape
 from hand_pose_ros.annotation.settings import Settings, work_key
 from hand_pose_ros.annotation.work import WorkFolder, owned
@@ -77,6 +77,7 @@ def annotate(
         gatherer = Gatherer(session=session, settings=settings)
         # Many small products: more threads than one wait for each other, tenfold on a busy machine.
         with owned(folder), threadpool_limits(1, user_api='blas'):
+            refuse_to_lose(folder, gatherer.stamps, session.rig.reference_camera.frame_id)
             work = WorkFolder(folder, work_key(settings, session))
             resumed = _gather(gatherer, work, progress)
             labels = _fitted(gatherer, work, progress)

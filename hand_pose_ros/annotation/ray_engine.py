@@ -6,6 +6,7 @@ under the same paths.
 """
 
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ def annotate_sessions(
     started = not ray.is_initialized()
     if started:
         try:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise HandPoseError(
                 f'Ray cluster {address!r} does not answer ({error}): start one with `ray start '
                 '--head`, or name another --address.'
@@ -76,6 +78,13 @@ def annotate_sessions(
     finally:
         if started:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Make sure that somebody listens at ``host:port``: Ray itself waits for minutes."""
+    host, _, port = address.rpartition('://')[2].rpartition(':')
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5.0).close()
 
 
 def _annotated(

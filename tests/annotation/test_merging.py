@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.annotation.merging import keep_what_people_said
+from hand_pose_ros.annotation.merging import keep_what_people_said, refuse_to_lose
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.sessions.labels import (
     ABSENT,
@@ -58,18 +58,20 @@ def test_a_verdict_holds_for_the_hand_it_was_said_of(tmp_path):
 def test_reviewed_labels_of_another_frame_are_not_overwritten(tmp_path):
     before = labels().with_verdict(0, 1, ACCEPTED)
     before.save(tmp_path)
-    other = SessionLabels.empty(before.stamps, before.numbers, 'nir_optical_frame')
     with pytest.raises(DataError, match='reviewed labels in thermal_optical_frame'):
-        keep_what_people_said(other, tmp_path)
+        refuse_to_lose(tmp_path, before.stamps, 'nir_optical_frame')
+    refuse_to_lose(tmp_path, before.stamps, before.frame_id)
+    labels().save(tmp_path)
+    refuse_to_lose(tmp_path, before.stamps, 'nir_optical_frame')
 
 
 def test_reviewed_frames_that_the_session_no_longer_has_are_not_dropped(tmp_path):
     labels().with_verdict(0, 1, ACCEPTED).save(tmp_path)
     with pytest.raises(DataError, match='1 reviewed frames'):
-        keep_what_people_said(labels(first=1), tmp_path)
+        refuse_to_lose(tmp_path, labels(first=1).stamps, 'thermal_optical_frame')
 
 
 def test_damaged_labels_are_not_overwritten(tmp_path):
     (tmp_path / 'labels.npz').write_bytes(b'damaged')
     with pytest.raises(DataError, match='damaged'):
-        keep_what_people_said(labels(), tmp_path)
+        refuse_to_lose(tmp_path, labels().stamps, 'thermal_optical_frame')
