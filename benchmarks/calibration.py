@@ -2,9 +2,10 @@
 
     python benchmarks/calibration.py [--seeds 5] [--views 24] [--target T] [--json FILE]
 
-Every seed: another motion of the target, surroundings, noise, phases and time offsets (up to 100 ms),
-the thermal target warm or cold, depth off by up to half a percent. The recording is written to a bag
-whose rig knows neither intrinsics nor poses, and calibrated as `hand-pose calibrate` does.
+Every seed: another motion of the target, surroundings, noise, phases and time offsets (up to
+100 ms), the thermal target warm or cold, depth off by up to half a percent. The recording is
+written to a bag whose rig knows neither intrinsics nor poses, and calibrated as
+`hand-pose calibrate` does.
 """
 
 import argparse
@@ -121,9 +122,8 @@ def main() -> int:
     for seed in range(arguments.seeds):
         rows.append(run(seed, arguments.views, arguments.target))
         print(f'seed {seed}: ' + ', '.join(f'{k} {v:.4g}' for k, v in rows[-1].items()), flush=True)
-    print(
-        f'\n| largest error of any camera | goal | mean | worst of {len(rows)} |\n| --- | --- | --- | --- |'
-    )
+    print(f'\n| largest error of any camera | goal | mean | worst of {len(rows)} |')
+    print('| --- | --- | --- | --- |')
     for name in rows[0]:
         values = [row[name] for row in rows]
         goal = GOALS.get(name, '')

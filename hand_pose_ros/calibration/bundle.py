@@ -114,6 +114,16 @@ class Bundle:
                 break
         return state
 
+    def with_sightings(self, sightings: Sequence[Sighting]) -> 'Bundle':
+        """Return the state with other sightings; moments that nobody saw are left out."""
+        used = sorted({sighting.moment for sighting in sightings})
+        numbers = {moment: number for number, moment in enumerate(used)}
+        return replace(
+            self,
+            moments=[self.moments[moment] for moment in used],
+            sightings=[replace(s, moment=numbers[s.moment]) for s in sightings],
+        )
+
     def residuals(self) -> list[Array]:
         """Return the reprojection errors (n, 2) in pixels of every sighting."""
         return [self._seen(sighting)[0] for sighting in self.sightings]
@@ -131,7 +141,9 @@ class Bundle:
         for number in range(len(self.moments)):
             own = [s for s in self.sightings if s.moment == number]
             scores[number] = replace(self, sightings=own)._equations()[2][:base]
-        few = len(self.moments) / max(len(self.moments) - base / max(len(self.eyes), 1), 1.0)
+        # The fewer moments there are for each parameter, the better they look explained.
+        count = len(self.moments)
+        few = count / max(count - base, count / 4)
         spread = few * inverse @ (scores.T @ scores) @ inverse
         return {
             name: spread[start : start + self.eyes[name].size, start : start + self.eyes[name].size]
@@ -173,8 +185,7 @@ class Bundle:
         detection = sighting.detection
         eye, moment = self.eyes[detection.camera], self.moments[sighting.moment]
         points = self.target.points[detection.ids]
-        times = np.full(len(points), self._time(sighting))
-        world, by_moment, by_time = moment.moved(points, times)
+        world, by_moment, by_time = moment.moved(points, self._time(sighting))
         seen = apply(eye.T_cam_ref, world)
         pixels, by_point, by_lens = projected(eye.camera, seen)
         by_world = by_point @ eye.T_cam_ref[:3, :3]

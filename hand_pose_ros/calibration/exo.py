@@ -30,7 +30,7 @@ WAYS: tuple[Way, ...] = ('auto', 'board', 'odometry')
 _VIEWS = 40  # common views looked for when odometry carries on between them
 _MOST_VIEWS = 4000
 _FEWEST = 3
-_NEAR = 40_000_000  # ns between two images of the rig around an image of the other body
+_NEAR = 120_000_000  # ns from an image of the other body to the rig's images around it
 _AGREE = 0.03  # metres within which common views agree
 
 

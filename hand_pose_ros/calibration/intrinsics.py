@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.calibration.board_pose import board_pose
+from hand_pose_ros.calibration.bundle import Bundle, Eye, Sighting, rms
 from hand_pose_ros.calibration.detection import Detection
+from hand_pose_ros.calibration.initial import first_moment
 from hand_pose_ros.calibration.projection import projected
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import apply
@@ -22,6 +24,8 @@ Lens = Literal['plumb_bob', 'equidistant']
 _BAD, _TINY = 3.0, 0.25
 _ROUNDS = 4
 _BENT = (0.0, -0.35)  # k1 of the starts
+_WIDE = (0.3, 0.45, 0.7)  # focal lengths of a fisheye's starts, in image widths
+_FISHEYE_SIGMA = 0.3  # pixels
 _FEWEST = 4  # views that are never rejected
 # A coefficient is freed when it explains more than chance: a gain in log-likelihood far above
 # what the Bayesian criterion asks, as errors of neighbouring corners are not independent.
@@ -154,20 +158,23 @@ def _solve(
 def _solve_fisheye(
     views: Sequence[Detection], start: Camera, target: Target
 ) -> tuple[Camera, Array]:
-    size = (start.width, start.height)
-    objects = [target.points[view.ids].reshape(1, -1, 3) for view in views]
-    images = [view.pixels.reshape(1, -1, 2) for view in views]
-    flags = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
-    flags |= cv2.fisheye.CALIB_USE_INTRINSIC_GUESS
-    _, K, distortion, turns, shifts = cv2.fisheye.calibrate(
-        objects, images, size, start.intrinsics.copy(), start.distortion.copy(), flags=flags
+    """Solve as a bundle, every view a moment: OpenCV's fisheye solver gives up early."""
+    eye = Eye(
+        camera=start, free=tuple(range(8)), T_cam_ref=np.eye(4), sigma=_FISHEYE_SIGMA, placed=False
     )
-    errors = []
-    for points, pixels, turn, shift in zip(objects, images, turns, shifts, strict=True):
-        projected_pixels, _ = cv2.fisheye.projectPoints(points, turn, shift, K, distortion)
-        away = np.sum((projected_pixels - pixels) ** 2, axis=-1)
-        errors.append(np.sqrt(np.mean(away)))
-    return _camera(size, K, distortion.ravel(), 'equidistant'), np.array(errors)
+    moments = [first_moment(v.stamp, [(0.0, board_pose(v, start, target))]) for v in views]
+    sightings = [Sighting(detection=view, moment=number) for number, view in enumerate(views)]
+    bundle = Bundle(
+        target=target, eyes={views[0].camera: eye}, moments=moments, sightings=sightings
+    )
+    solved = bundle.solved()
+    return solved.eyes[views[0].camera].camera, np.array([rms([e]) for e in solved.residuals()])
+
+
+def _start(size: tuple[int, int], focal: float, distortion: Array, model: Lens) -> Camera:
+    """Return a camera that looks through the middle of its image."""
+    K = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
+    return _camera(size, K, distortion, model)
 
 
 def _camera(size: tuple[int, int], K: Array, distortion: Array, model: Lens) -> Camera:

@@ -40,26 +40,26 @@ class Moment:
         turn = spin * time + twist * time**2 / 2
         return rigid(turned(self.rotation, turn), self.place + speed * time + push * time**2 / 2)
 
-    def moved(self, points: Array, times: Array) -> tuple[Array, Array, Array]:
-        """Move points (N, 3) of the target to times (N,) in seconds after the stamp.
+    def moved(self, points: Array, time: float) -> tuple[Array, Array, Array]:
+        """Move points (N, 3) of the target to some seconds after the stamp.
 
         Returns:
             Points (N, 3), their derivative by the 18 parameters (N, 3, 18), and by time (N, 3).
         """
         spin, speed, twist, push = self.motion.reshape(4, 3)
-        t = times[:, None]
-        turns = spin * t + twist * t**2 / 2
-        rotations = self.rotation @ Rotation.from_rotvec(turns).as_matrix()
-        moved = np.einsum('nij,nj->ni', rotations, points)
-        moved = moved + self.place + speed * t + push * t**2 / 2
-        by_turn = -rotations @ skew(points) @ right_jacobian(turns)
+        half = time**2 / 2
+        turn = spin * time + twist * half
+        since = Rotation.from_rotvec(turn).as_matrix()
+        rotation = self.rotation @ since
+        moved = points @ rotation.T + self.place + speed * time + push * half
+        by_turn = -rotation @ skew(points) @ right_jacobian(turn)
         jacobian = np.zeros((len(points), 3, SIZE))
-        eye = np.eye(3)[None]
-        jacobian[..., _TURN], jacobian[..., _PLACE] = by_turn, eye
-        jacobian[..., _SPIN], jacobian[..., _SPEED] = by_turn * t[..., None], eye * t[..., None]
-        half = t[..., None] ** 2 / 2
+        eye = np.eye(3)
+        jacobian[..., _TURN] = -self.rotation @ skew(points @ since.T)
+        jacobian[..., _PLACE] = eye
+        jacobian[..., _SPIN], jacobian[..., _SPEED] = by_turn * time, eye * time
         jacobian[..., _TWIST], jacobian[..., _PUSH] = by_turn * half, eye * half
-        by_time = np.einsum('nij,nj->ni', by_turn, spin + twist * t) + speed + push * t
+        by_time = by_turn @ (spin + twist * time) + speed + push * time
         return moved, jacobian, by_time
 
     def stepped(self, step: Array) -> 'Moment':

@@ -58,9 +58,9 @@ def skew(vectors: Array) -> Array:
     return matrices
 
 
-def right_jacobian(turns: Array) -> Array:
-    """Return the derivative (N, 3, 3) of rotation vectors (N, 3) on the right, for small turns."""
-    cross = skew(turns)
+def right_jacobian(turn: Array) -> Array:
+    """Return the derivative (3, 3) of a rotation vector (3,) on the right, for small turns."""
+    cross = skew(turn[None])[0]
     return np.eye(3) - cross / 2 + cross @ cross / 6
 
 

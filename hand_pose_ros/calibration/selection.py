@@ -12,7 +12,7 @@ _MOVING = 3
 _MOVING_RANK = 0.7  # not the fastest part, where images are blurred
 _STEP = 0.01  # seconds between the times compared
 _NEIGHBOURS = 1  # images on either side of the nearest one
-_FARTHEST = 1.5  # periods an image may be from its moment
+_FARTHEST = 60_000_000  # ns an image may be from its moment, whose motion is a parabola
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,12 +60,11 @@ def plan(streams: dict[str, Stream], offsets: dict[str, float], count: int) -> P
 
 def _nearest(stamps: NDArray[np.int64], moments: NDArray[np.int64]) -> dict[int, int]:
     """Return the images around each moment; an image belongs to one moment only."""
-    period = float(np.median(np.diff(stamps)))
     chosen: dict[int, int] = {}
     for number, moment in enumerate(moments):
         place = int(np.argmin(np.abs(stamps - moment)))
         low, high = max(0, place - _NEIGHBOURS), place + _NEIGHBOURS + 1
         for stamp in stamps[low:high]:
-            if abs(int(stamp) - int(moment)) <= (_NEIGHBOURS + _FARTHEST) * period:
+            if abs(int(stamp) - int(moment)) <= _FARTHEST:
                 chosen.setdefault(int(stamp), number)
     return chosen

@@ -221,7 +221,7 @@ def _adjusted(bundle: Bundle) -> tuple[Bundle, dict[str, dict[int, float]]]:
             else:
                 good.append(sighting)
         changed = len(good) < len(bundle.sightings)
-        bundle = replace(bundle, eyes=eyes, sightings=good)
+        bundle = replace(bundle, eyes=eyes).with_sightings(good)
         if not changed:
             break
     # With the final weights.
