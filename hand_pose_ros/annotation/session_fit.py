@@ -10,6 +10,7 @@ from hand_pose_ros.annotation.chain import Chain, Smoothness
 from hand_pose_ros.annotation.evidence import Evidence
 from hand_pose_ros.annotation.poses import Poses, carried_over_gaps
 from hand_pose_ros.annotation.quality import expected_error, row_means, score
+from hand_pose_ros.annotation.restarts import restarted
 from hand_pose_ros.annotation.reweighting import landmark_factors, reweighted
 from hand_pose_ros.annotation.shape import shared_shape
 from hand_pose_ros.annotation.states import parameters_of, state_of, with_shape
@@ -34,6 +35,8 @@ _CARRIED = 0.5
 # A hand counts as seen with so many believed landmarks in one view, or so much of its visible
 # surface on the cloud.
 _LANDMARKS, _BELIEF, _SURFACE = 8, 0.25, 0.6
+# A hand that is expected to be farther off than this is no label, metres.
+_WORST = 0.03
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,16 +75,21 @@ def session_shape(evidence: Evidence) -> Array:
 
 def fit_side(evidence: Evidence, side: int, shape: Array) -> Fitted:
     """Fit the hand of one side in frames that follow each other, the shape (K,) held."""
+    rows = _rows(evidence, side)
     state = with_shape(_start(evidence, side), shape)
     for weights in ROUNDS:
         chain = _chain(evidence, side, weights)
         state, terms = chain.fit(state, _ITERATIONS)
-        evidence = reweighted(evidence, side, landmark_factors(terms, weights))
+        if weights is not ROUNDS[-1]:
+            better = restarted(chain, evidence, rows, state, terms)
+            terms = terms if better is state else chain.terms(better)
+            state = better
+            evidence = reweighted(evidence, side, landmark_factors(terms, weights))
     believed = (terms.belief > _BELIEF).sum(axis=2).max(axis=0, initial=0)
     covered = np.isfinite(terms.gaps).sum(axis=1) / np.maximum(terms.facing, 1)
     return Fitted(
-        rows=_rows(evidence, side), evidence=chain.evidence, state=state, terms=terms,
-        seen=(believed >= _LANDMARKS) | (covered >= _SURFACE),
+        rows=rows, evidence=chain.evidence, state=state, terms=terms,
+        seen=((believed >= _LANDMARKS) | (covered >= _SURFACE)) & (expected_error(terms) < _WORST),
     )  # fmt: skip
 
 
