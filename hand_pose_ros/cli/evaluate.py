@@ -25,6 +25,7 @@ _EXAMPLE = (
 )
 # Of tables in files and pipes, where no terminal says how wide it is.
 _WIDTH = 120
+_DATA, _CLIPS = 'simulated:test', 128
 _FILES = ('protocol', 'predictions', 'ground_truth')
 
 
@@ -52,20 +53,25 @@ def add_parser(verbs: Verbs) -> None:
     network = parser.add_argument_group('checkpoint')
     network.add_argument('--checkpoint', type=Path, metavar='FILE', help='weights (.safetensors)')
     network.add_argument(
-        '--data', default='simulated:test', metavar='NAME:SPLIT',
-        help='what to run it on (default: %(default)s)',
+        '--data', metavar='NAME:SPLIT', help=f'what to run it on (default: {_DATA})'
     )  # fmt: skip
     network.add_argument(
         '--setting', default='office', help='of the simulation (default: %(default)s)'
     )
     network.add_argument(
-        '--clips', type=int, default=128, help='how many, 0 for all (default: %(default)s)'
+        '--clips',
+        type=int,
+        help=f'how many, 0 for all (default: {_CLIPS}; all of a session)',
     )
     network.add_argument('--seed', type=int, default=0, help='of the simulation')
     network.add_argument('--root', type=Path, metavar='FOLDER', help='where recorded data lie')
     network.add_argument(
+        '--session', type=Path, metavar='BAG',
+        help='run it on this session: against its exact hands if it is simulated, else its labels',
+    )  # fmt: skip
+    network.add_argument(
         '--truth', action='store_true',
-        help='sessions: compare with the exact hands of simulated ones instead of labels',
+        help='--data sessions: compare with the exact hands of simulated ones instead of labels',
     )  # fmt: skip
     network.add_argument(
         '--against', metavar='FILE',
@@ -89,7 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
                 f'--checkpoint and --{given[0].replace("_", "-")} do not go together: measure a '
                 'checkpoint or files.'
             )
+        _choose_data(arguments)
         result = _checkpoint(arguments, arguments.checkpoint)
+    elif arguments.session is not None:
+        raise CommandError('--session needs the network to run on it: give --checkpoint.')
     elif len(given) == len(_FILES):
         size = arguments.image_size
         result = evaluate_protocol(
@@ -168,6 +177,21 @@ def _show_against(arguments: argparse.Namespace, result: ProtocolResult) -> dict
     return dict(other.headline)
 
 
+def _choose_data(arguments: argparse.Namespace) -> None:
+    """Turn ``--session`` into a data set: its exact hands are preferred to labels."""
+    if arguments.session is not None:
+        from hand_pose_ros.sessions.session import Session
+
+        if arguments.data is not None or arguments.root is not None:
+            raise CommandError('--session says what to run it on: leave out --data and --root.')
+        with Session.open(arguments.session) as session:
+            arguments.truth = session.truth() is not None
+        arguments.data, arguments.root = 'sessions:test', arguments.session
+        arguments.clips = arguments.clips or 0
+    arguments.data = arguments.data or _DATA
+    arguments.clips = _CLIPS if arguments.clips is None else arguments.clips
+
+
 def _checkpoint(arguments: argparse.Namespace, path: Path) -> ProtocolResult:
     """Run a checkpoint over a data set and measure it."""
     import torch
@@ -192,6 +216,11 @@ def _checkpoint(arguments: argparse.Namespace, path: Path) -> ProtocolResult:
         'clips': str(arguments.clips or 'all'),
         'device': device,
     }
+    if arguments.session is not None:
+        conditions['data'] = str(arguments.session)
+    if arguments.data.startswith('sessions'):
+        exact = arguments.truth
+        conditions['labels'] = 'exact hands of the simulation' if exact else 'hand-pose annotate'
     return evaluate_network(
         card['network'], validation.predicted, validation.truth, data=arguments.data,
         conditions=conditions,

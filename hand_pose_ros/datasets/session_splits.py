@@ -1,11 +1,13 @@
-"""Which annotated sessions a folder holds, and which of them belong to a split."""
+"""Which annotated sessions a folder holds, which belong to a split, and that splits stay apart."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from hand_pose_ros.errors import DataError
+from hand_pose_ros.sessions.session import Session
 
 SPLITS_FILE = 'splits.yaml'
 _SPLITS = ('train', 'val', 'test')
@@ -15,22 +17,39 @@ _EXAMPLE = 'train: [subject_01/a, subject_02/a], test: [subject_03/a]'
 def find_sessions(root: Path) -> dict[str, Path]:
     """Return the bags in a folder by their relative names; a bag itself is the only one.
 
+    Args:
+        root: a bag, a folder that holds bags at any depth, or a pattern of such, for example
+            ``sessions/subject_0[12]``.
+
     Raises:
         DataError: if there is none.
     """
-    if not root.is_dir():
+    base = _base(root)
+    if base == root:
+        places = [root] if root.is_dir() else []
+    else:
+        places = sorted(path for path in base.glob(str(root.relative_to(base))) if path.is_dir())
+    if not places:
         raise DataError(f'{root} does not exist: record a session with hand-pose record')
-    if (root / 'metadata.yaml').is_file():
+    if places == [root] and (root / 'metadata.yaml').is_file():
         return {root.name: root}
-    found = sorted(path.parent for path in root.glob('**/metadata.yaml'))
+    found = {path.parent for place in places for path in place.glob('**/metadata.yaml')}
     sessions = {
-        str(path.relative_to(root)): path
-        for path in found
-        if not any(part.endswith('_labels') for part in path.relative_to(root).parts)
+        str(path.relative_to(base)): path
+        for path in sorted(found)
+        if not any(part.endswith('_labels') for part in path.relative_to(base).parts)
     }
     if not sessions:
         raise DataError(f'{root} holds no session (a bag): record one with hand-pose record')
     return sessions
+
+
+def _base(root: Path) -> Path:
+    """Return the folder before the first part of a path that is a pattern; without one itself."""
+    for folder in (*reversed(root.parents), root):
+        if set('*?[') & set(folder.name) and not folder.exists():
+            return folder.parent
+    return root
 
 
 def subject_of(name: str) -> str:
@@ -66,6 +85,49 @@ def sessions_of_split(root: Path, sessions: dict[str, Path], split: str) -> list
     if not listed.get(split):
         raise DataError(f'{path} has no session in split {split}: add some, as in {_EXAMPLE}')
     return [sessions[member] for member in listed[split]]
+
+
+def check_apart(trained: Path, measured: Path) -> None:
+    """Refuse to measure on what is trained on.
+
+    Args:
+        trained, measured: two sessions.
+
+    Raises:
+        DataError: if they are the same, copies or parts of one recording, or of one subject (the
+            folder named ``subject...`` that they lie in).
+    """
+    if trained.resolve() == measured.resolve():
+        reason = 'is trained on and measured on'
+    elif _subject(trained) is not None and _subject(trained) == _subject(measured):
+        reason = f'shows the hands of {_subject(trained)}, as {measured} does'
+    elif _same_images(trained, measured):
+        reason = f'has the same images as {measured}'
+    else:
+        return
+    raise DataError(
+        f'{trained} {reason}: put each session and subject into one split, in {SPLITS_FILE} '
+        f'({_EXAMPLE}) or by the folders of train and validation'
+    )
+
+
+def _subject(session: Path) -> str | None:
+    folders = session.resolve().parts
+    return next((name for name in reversed(folders) if name.startswith('subject')), None)
+
+
+def _same_images(first: Path, second: Path) -> bool:
+    """Whether an image of a stamp that both recordings have is the same."""
+    with Session.open(first) as one, Session.open(second) as other:
+        for name in one.streams.keys() & other.streams.keys():
+            common, places, others = np.intersect1d(
+                one.streams[name].stamps, other.streams[name].stamps, return_indices=True
+            )
+            for entry in (0, -1) if len(common) else ():
+                pair = one.image(name, places[entry]), other.image(name, others[entry])
+                if np.array_equal(pair[0].image, pair[1].image, equal_nan=True):
+                    return True
+    return False
 
 
 def _read(path: Path) -> dict[str, list[str]]:

@@ -13,28 +13,25 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.bags.images import image_array
 from hand_pose_ros.bags.messages import IMAGE, deserialised
+from hand_pose_ros.bags.places import message_places
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.datasets.dataset import HandDataset, runs
 from hand_pose_ros.datasets.sample import HandSample, Modality
+from hand_pose_ros.datasets.session_labels import hands_in_camera, labels_of
 from hand_pose_ros.datasets.session_splits import find_sessions, sessions_of_split
 from hand_pose_ros.errors import DataError
-from hand_pose_ros.geometry.camera import Camera
-from hand_pose_ros.geometry.transforms import apply, inverse
+from hand_pose_ros.geometry.transforms import inverse
 from hand_pose_ros.rig.thermal import agc
 from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
 from hand_pose_ros.sessions.session import Session
 
-Array = NDArray[np.float64]
 Split = Literal['train', 'val', 'test']
 
 _BAG = 'bag'  # in the labels' folder
 _OPEN = 4  # sessions kept open
-# Frames of one clip follow each other within so many nominal periods.
-_LONGEST_STEP = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +42,34 @@ class _Recording:
     camera: str
     labels: SessionLabels
     rows: NDArray[np.int64]
+
+    @property
+    def ticks(self) -> NDArray[np.int64]:
+        """Stamps (N,) in whole periods of the session."""
+        stamps = self.labels.stamps
+        period = float(np.median(np.diff(stamps))) if len(stamps) > 1 else 1.0
+        return np.rint((stamps - stamps[:1]) / period).astype(np.int64)
+
+
+class _Masks:
+    """Label masks of a camera from a label bag, by the header stamps of its images."""
+
+    def __init__(self, folder: Path, camera: str) -> None:
+        self._reader = BagReader(folder)
+        self._topic = f'/labels/{camera}/mask'
+        self._places = message_places(self._reader, self._topic)
+        stamps = self._places.stamps(self._topic).tolist()
+        self._numbers = {stamp: number for number, stamp in enumerate(stamps)}
+
+    def at(self, stamp: int) -> NDArray[np.uint8] | None:
+        number = self._numbers.get(stamp)
+        if number is None:
+            return None
+        message = self._places.read(self._topic, number)
+        return np.array(image_array(deserialised(message.data, IMAGE)), np.uint8)
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class Sessions(HandDataset):
@@ -59,7 +84,7 @@ class Sessions(HandDataset):
         """Open the sessions' labels; images are read when they are asked for.
 
         Args:
-            root: a session's bag, or a folder that holds such bags, at any depth.
+            root: a session's bag, a folder that holds such bags at any depth, or a pattern.
             split: which sessions, as ``splits.yaml`` in the folder says; without it all of them.
             stream: kind of camera.
             minimum_quality: labels below it count as not there.
@@ -72,7 +97,7 @@ class Sessions(HandDataset):
         self.modality: Modality = stream
         chosen = sessions_of_split(self.root, find_sessions(self.root), split)
         self._lock = threading.Lock()
-        self._open: OrderedDict[Path, tuple[Session, BagReader | None]] = OrderedDict()
+        self._open: OrderedDict[Path, tuple[Session, _Masks | None]] = OrderedDict()
         self._recordings = [self._recording(path, minimum_quality, truth) for path in chosen]
         self._frames = [
             (place, int(row))
@@ -89,101 +114,90 @@ class Sessions(HandDataset):
         return len(self._frames)
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The sessions' bags."""
+        return tuple(recording.path for recording in self._recordings)
+
+    @property
     def segments(self) -> list[range]:
         """Frames that follow each other without a gap."""
-        numbered = []
-        for place, row in self._frames:
-            recording = self._recordings[place]
-            stamps = recording.labels.stamps
-            period = float(np.median(np.diff(stamps))) if len(stamps) > 1 else 1.0
-            numbered.append((place, round((stamps[row] - stamps[0]) / period)))
-        return runs(numbered, step=int(_LONGEST_STEP))
+        numbered = [
+            (place, int(number))
+            for place, recording in enumerate(self._recordings)
+            for number in recording.ticks[recording.rows]
+        ]
+        return runs(numbered)
 
     def __getitem__(self, index: int) -> HandSample:
-        with self._lock:  # a bag has one place it is read at
+        with self._lock:  # sessions are closed when too many are open
             return self._read(index)
 
     def _read(self, index: int) -> HandSample:
         place, row = self._frames[index]
         recording = self._recordings[place]
         labels, name = recording.labels, recording.camera
-        session, masks = self._opened(recording.path)
+        session, masks = self._opened(recording)
         number = int(labels.numbers[row])
         frame = session.frame(number, (name,))
         stream = frame.streams[name]
-        assert stream.camera is not None
+        assert stream.camera is not None  # looked at when the session was opened
         T_cam_world = inverse(stream.T_rig_cam) @ frame.T_rig_frame
         header_stamp = int(session.streams[name].stamps[session.sets[number][name]])
-        mask = None if masks is None else _mask(masks, name, header_stamp)
+        left, right = labels.usable[row].tolist()
         return HandSample(
             image=_pixels(stream.image, self.modality, stream.white_hot), modality=self.modality,
-            camera=stream.camera, sequence=str(recording.path), index=number, mask=mask,
-            stamp=stream.stamp, **_moved(labels, row, stream.camera, T_cam_world),
+            camera=stream.camera, sequence=str(recording.path), index=number,
+            mask=None if masks is None else masks.at(header_stamp), mask_labelled=(left, right),
+            stamp=stream.stamp,
+            **hands_in_camera(labels, row, stream.stamp, stream.camera, T_cam_world),
         )  # fmt: skip
 
     def close(self) -> None:
         """Release the bags."""
         while self._open:
-            _, (session, masks) = self._open.popitem()
-            session.close()
-            if masks is not None:
-                masks.close()
+            self._close_oldest()
 
     def _recording(self, path: Path, minimum_quality: float, truth: bool) -> _Recording:
-        session, _ = self._opened(path)
-        cameras = [
-            name
-            for name, camera in session.rig.cameras.items()
-            if camera.modality == self.modality and not camera.body and name in session.streams
-        ]
-        if not cameras:
-            known = ', '.join(session.streams)
-            raise DataError(
-                f'{path} has no {self.modality} camera, only {known}: change the stream'
-            )
-        camera = cameras[0]
-        if session.rig.cameras[camera].camera is None:
-            raise DataError(f'{path}: camera {camera} is not calibrated: run hand-pose calibrate')
-        labels = _labels(session, truth)
-        usable = (labels.usable & (labels.quality >= minimum_quality)).any(axis=1)
-        usable &= np.array([camera in session.sets[number] for number in labels.numbers], bool)
-        dropped = ~(labels.usable & (labels.quality >= minimum_quality))
-        for values in (labels.joints, labels.global_orient, labels.hand_pose, labels.betas,
-                       labels.translation):  # fmt: skip
-            values[dropped] = np.nan
-        return _Recording(path=path, camera=camera, labels=labels, rows=np.flatnonzero(usable))
+        session = Session.open(path)
+        try:
+            camera = self._camera(session)
+            labels = labels_of(session, truth=truth, minimum_quality=minimum_quality)
+            there = np.array([camera in session.sets[number] for number in labels.numbers], bool)
+        finally:
+            session.close()
+        rows = np.flatnonzero(labels.usable.any(axis=1) & there)
+        return _Recording(path=path, camera=camera, labels=labels, rows=rows)
 
-    def _opened(self, path: Path) -> tuple[Session, BagReader | None]:
+    def _camera(self, session: Session) -> str:
+        """Return the camera on the rig that takes the wanted images."""
+        for name, camera in session.rig.cameras.items():
+            if camera.modality == self.modality and not camera.body and name in session.streams:
+                if camera.camera is None:
+                    raise DataError(
+                        f'{session.path}: camera {name} is not calibrated: run hand-pose calibrate'
+                    )
+                return name
+        known = ', '.join(session.streams)
+        raise DataError(
+            f'{session.path} has no {self.modality} camera, only {known}: change the stream'
+        )
+
+    def _opened(self, recording: _Recording) -> tuple[Session, _Masks | None]:
+        path = recording.path
         if path not in self._open:
-            masks = labels_folder(path) / _BAG
-            self._open[path] = (
-                Session.open(path), BagReader(masks) if masks.is_dir() else None
-            )  # fmt: skip
+            folder = labels_folder(path) / _BAG
+            masks = _Masks(folder, recording.camera) if folder.is_dir() else None
+            self._open[path] = Session.open(path), masks
             while len(self._open) > _OPEN:
-                _, (session, reader) = self._open.popitem(last=False)
-                session.close()
-                if reader is not None:
-                    reader.close()
+                self._close_oldest()
         self._open.move_to_end(path)
         return self._open[path]
 
-
-def _labels(session: Session, truth: bool) -> SessionLabels:
-    """Return the labels of a session; refuse those of another one."""
-    if truth:
-        found = session.truth()
-        if found is None:
-            raise DataError(f'{session.path} has no exact hands: only simulated sessions do')
-        return found
-    labels = SessionLabels.load(labels_folder(session.path))
-    numbers = labels.numbers
-    fits = len(numbers) == 0 or numbers.max() < len(session.sets)
-    if not fits or not np.array_equal(session.stamps[numbers], labels.stamps):
-        raise DataError(
-            f'{labels_folder(session.path)} holds labels of another recording than {session.path}: '
-            'annotate it again'
-        )
-    return labels
+    def _close_oldest(self) -> None:
+        _, (session, masks) = self._open.popitem(last=False)
+        session.close()
+        if masks is not None:
+            masks.close()
 
 
 def _pixels(image: NDArray[Any], modality: Modality, white_hot: bool) -> NDArray[Any]:
@@ -193,32 +207,3 @@ def _pixels(image: NDArray[Any], modality: Modality, white_hot: bool) -> NDArray
     if modality == 'thermal' and not white_hot:
         image = np.invert(image)
     return image if modality == 'nir' and image.dtype == np.uint8 else agc(image)
-
-
-def _mask(reader: BagReader, camera: str, stamp: int) -> NDArray[np.uint8] | None:
-    """Return the label mask of an image from the label bag."""
-    topic = f'/labels/{camera}/mask'
-    for message in reader.messages(topic, start=stamp, stop=stamp + 1):
-        return np.array(image_array(deserialised(message.data, IMAGE)), np.uint8)
-    return None
-
-
-def _moved(labels: SessionLabels, row: int, camera: Camera, T_cam_world: Array) -> dict[str, Any]:
-    """Return the labels of a frame in the camera's frame, and their pixels."""
-    joints = apply(T_cam_world, labels.joints[row])
-    orient = np.full((2, 3), np.nan)
-    known = np.isfinite(labels.global_orient[row]).all(axis=1)
-    if known.any():
-        turned = Rotation.from_matrix(T_cam_world[:3, :3]) * Rotation.from_rotvec(
-            labels.global_orient[row, known]
-        )
-        orient[known] = turned.as_rotvec()
-    # The model turns about its own wrist at rest, J0 = wrist - translation, which stays in place.
-    rest = labels.joints[row, :, 0] - labels.translation[row]
-    with np.errstate(invalid='ignore'):
-        pixels = camera.project(joints.reshape(-1, 3)).reshape(2, 21, 2)
-    return {
-        'joints': joints, 'pixels': pixels, 'global_orient': orient,
-        'hand_pose': labels.hand_pose[row], 'betas': labels.betas[row],
-        'translation': joints[:, 0] - rest,
-    }  # fmt: skip

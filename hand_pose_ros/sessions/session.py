@@ -134,10 +134,14 @@ class Session:
             DataError: if the set has none of the streams.
         """
         wanted = self._wanted(self.sets[number], streams)
-        images = {name: self._image(name, place) for name, place in wanted.items()}
+        images = {name: self.image(name, place) for name, place in wanted.items()}
         if not images:
             raise DataError(f'{self.path}: set {number} has no image of {streams}.')
         return rig_frame(self.rig, images)
+
+    def image(self, camera: str, number: int) -> StreamImage:
+        """Read one image of a camera by its number."""
+        return self._decoded(camera, self._places.read(self.streams[camera].topic, number))
 
     def frames(
         self, numbers: Sequence[int] | None = None, streams: Sequence[str] | None = None
@@ -229,10 +233,6 @@ class Session:
 
     def _wanted(self, entry: dict[str, int], streams: Sequence[str] | None) -> dict[str, int]:
         return {name: place for name, place in entry.items() if streams is None or name in streams}
-
-    def _image(self, name: str, place: int) -> StreamImage:
-        """Read one image by its number."""
-        return self._decoded(name, self._places.read(self.streams[name].topic, place))
 
     def _decoded(self, name: str, message: BagMessage) -> StreamImage:
         camera = self.rig.cameras[name]

@@ -12,6 +12,7 @@ from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.training.config import DataConfig
 from hand_pose_ros.training.distributed import World
 from hand_pose_ros.training.feed import Feed
+from hand_pose_ros.training.recorded import RecordedClips
 from hand_pose_ros.training.seeds import generator
 from hand_pose_ros.training.sources import Rendered, Source, make_source
 from hand_pose_ros.training.tasks.base import Task
@@ -42,6 +43,9 @@ class TrainingData:
         self._config, self._task, self._seed, self._world = config, task, seed, world
         sources = _open(config, world, report)
         self._sources, self._validation = sources[:-1], sources[-1]
+        for source in self._sources:
+            if isinstance(source, RecordedClips):
+                source.check_apart(self._validation)
         if self._validation.count == 0:
             raise TrainingError('data.validation is endless: give it a number of clips')
         self._mixture = Mixture(

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from hand_pose_ros.datasets.catalogue import (
 from hand_pose_ros.datasets.collate import collate
 from hand_pose_ros.datasets.depth_dataset import DepthDataset
 from hand_pose_ros.datasets.sample import DepthSample
+from hand_pose_ros.datasets.session_splits import check_apart
+from hand_pose_ros.datasets.sessions import Sessions
 from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.networks.hand_layer import HandLayer
@@ -54,8 +57,19 @@ class RecordedClips:
             options.setdefault('stream', data.stream)
         dataset = open_dataset(config.data, _root(config), options)
         self._shipped_hand = dataset.shipped_hand
+        self._sessions = dataset.paths if isinstance(dataset, Sessions) else ()
         self._clips = dataset.clips(data.frames, overlapping=config.split == 'train')
         self.count = _count(config, len(self._clips))
+
+    def check_apart(self, validation: object) -> None:
+        """Refuse sessions that are, or belong together with, those of the validation.
+
+        Raises:
+            DataError: naming both.
+        """
+        if isinstance(validation, RecordedClips):
+            for trained, measured in product(self._sessions, validation._sessions):
+                check_apart(trained, measured)
 
     def read(self, clips: Sequence[int]) -> ViewBatch:
         """Read the clips, without lens distortion and at one size."""
