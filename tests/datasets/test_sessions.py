@@ -9,7 +9,6 @@ import torch
 
 from hand_pose_ros.bags import messages
 from hand_pose_ros.bags.writer import BagWriter
-from hand_pose_ros.cameras.direct_recording import DirectRecording
 from hand_pose_ros.datasets.collate import collate
 from hand_pose_ros.datasets.session_splits import check_apart
 from hand_pose_ros.datasets.sessions import Sessions
@@ -17,32 +16,17 @@ from hand_pose_ros.errors import DataError
 from hand_pose_ros.geometry.transforms import apply, inverse
 from hand_pose_ros.networks.hand_layer import HandLayer
 from hand_pose_ros.networks.rotations import rotation_from_axis_angle
-from hand_pose_ros.rig.description import load_rig
 from hand_pose_ros.sessions.labels import ABSENT, REJECTED, SessionLabels, labels_folder
 from hand_pose_ros.sessions.session import Session
-
-START = 1_700_000_000_000_000_000
+from tests.sessions.simulated import record
 
 
 @pytest.fixture(scope='module')
 def root(repository, tmp_path_factory):
     """Two subjects' sessions of 0.4 s with thermal and depth images; truth as labels."""
     folder = tmp_path_factory.mktemp('sessions')
-    rig = load_rig(repository / 'config' / 'simulated_head_rig.yaml')
     for subject in (1, 2):
-        options = {'offline': True, 'start': START, 'scenario': 'normal', 'seed': subject,
-                   'drop': 0.0}  # fmt: skip
-        cameras = {
-            name: replace(rig.cameras[name], driver_options=options)
-            for name in ('thermal', 'depth')
-        }
-        synchronizer = replace(rig.synchronizer, streams=('thermal', 'depth'))
-        path = folder / f'subject_0{subject}' / 'a'
-        with BagWriter(path) as writer:
-            small = replace(rig, cameras=cameras, synchronizer=synchronizer)
-            DirectRecording(rig=small, writer=writer, duration=0.4).run()
-        with Session.open(path) as session:
-            session.truth().save(labels_folder(path))
+        record(repository, folder / f'subject_0{subject}' / 'a', seed=subject)
     return folder
 
 

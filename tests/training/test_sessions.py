@@ -1,10 +1,14 @@
-"""Training on own sessions: the shipped recipes read them, from the folder on the command line."""
+"""Training on own sessions: from the shipped recipes to figures before and after."""
+
+import json
 
 import pytest
 
+from hand_pose_ros.cli.main import main
 from hand_pose_ros.errors import ModelError, TrainingError
 from hand_pose_ros.networks.checkpoint import shipped_weights
 from hand_pose_ros.training.config import load_config
+from tests.sessions.simulated import record
 
 RECIPES = ('therformer', 'densereg', 'wildhands')
 
@@ -36,3 +40,43 @@ def test_a_folder_for_a_file_that_is_none_is_still_one_sentence(tmp_path, conten
 def test_weights_that_do_not_ship_are_refused(name):
     with pytest.raises(ModelError, match='no weights ship'):
         shipped_weights(name)
+
+
+@pytest.fixture(scope='module')
+def folder(repository, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('sessions')
+    for subject in (1, 2):
+        path = folder / f'subject_0{subject}' / 'a'
+        record(repository, path, seed=subject, cameras=('depth',), seconds=0.2)
+    return folder
+
+
+def train(repository, folder, output, *more):
+    recipe = repository / 'config' / 'train' / 'densereg_sessions_cpu.yaml'
+    return main(['train', str(recipe), '--root', str(folder), '--output', str(output), *more])
+
+
+def test_training_and_measuring_on_one_session_is_refused(repository, folder, tmp_path, capsys):
+    assert train(repository, folder, tmp_path, '--steps', '1') == 1
+    assert 'put each session and subject into one split' in capsys.readouterr().err
+
+
+def test_a_recipe_ends_with_figures_beside_the_shipped_ones(repository, folder, tmp_path, capsys):
+    (folder / 'splits.yaml').write_text('train: [subject_01/a]\nval: [subject_02/a]\n')
+    try:
+        assert train(repository, folder, tmp_path / 'run', '--steps', '2') == 0
+    finally:
+        (folder / 'splits.yaml').unlink()
+    capsys.readouterr()
+    command = ['evaluate', '--checkpoint', str(tmp_path / 'run' / 'model.safetensors'),
+               '--session', str(folder / 'subject_02' / 'a')]  # fmt: skip
+    figures = tmp_path / 'figures.json'
+    assert main([*command, '--against', 'shipped', '--json', str(figures)]) == 0
+    told = json.loads(figures.read_text())
+    assert 0 < told['headline']['mean_error_mm'] < 60
+    assert told['against'].keys() == told['headline'].keys()
+    assert told['conditions']['labels'] == 'exact hands of the simulation'
+    assert main([*command, '--data', 'sessions:test']) == 1
+    assert 'leave out --data' in capsys.readouterr().err
+    assert main(['evaluate', '--session', str(folder)]) == 1
+    assert 'give --checkpoint' in capsys.readouterr().err

@@ -1,0 +1,92 @@
+"""Share of a training's time that it waits for images of sessions, and what reading them costs.
+
+example: python benchmarks/session_training.py sessions/ --json session_training.json
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from hand_pose_ros.sessions.session import Session
+from hand_pose_ros.training.config import load_config
+from hand_pose_ros.training.data import TrainingData
+from hand_pose_ros.training.distributed import World
+from hand_pose_ros.training.initialise import initialise
+from hand_pose_ros.training.seeds import generator
+from hand_pose_ros.training.tasks.registry import make_task
+
+_RECIPES = Path(__file__).resolve().parent.parent / 'config' / 'train'
+# Steps before the clock starts.
+_WARM_UP = 3
+
+
+def main() -> None:
+    """Measure opening and single images of a session, then some steps of each recipe."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('root', type=Path, help='sessions with splits.yaml')
+    parser.add_argument('--networks', nargs='+', default=['densereg', 'therformer', 'wildhands'])
+    parser.add_argument('--steps', type=int, default=20)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--json', type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    results = {name: _network(name, arguments) for name in arguments.networks}
+    results['bag'] = _bag(next(arguments.root.glob('**/metadata.yaml')).parent)
+    for name, values in results.items():
+        print(name, ', '.join(f'{key} {value:.4g}' for key, value in values.items()))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(results, indent=2) + '\n')
+
+
+def _network(name: str, arguments: argparse.Namespace) -> dict[str, float]:
+    config = load_config(_RECIPES / f'{name}_sessions_cpu.yaml', arguments.root)
+    task = make_task(config)
+    network = task.build_network()
+    initialise(network, task, Path('shipped'))
+    network = network.to(memory_format=torch.channels_last).train()
+    data = TrainingData(config.data, task, seed=0, world=World())
+    waited = total = reading = 0.0
+    try:
+        for step in range(arguments.steps + _WARM_UP):
+            begin = time.perf_counter()
+            batch = data.take(step)
+            taken = time.perf_counter()
+            bfloat16 = config.precision == 'bfloat16'
+            with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
+                loss, _ = task.loss(network, batch, generator(0, 3, step, 0))
+            loss.backward()
+            network.zero_grad(set_to_none=True)
+            if step >= _WARM_UP:
+                waited += taken - begin
+                total += time.perf_counter() - begin
+    finally:
+        data.close()
+    for step in range(5):
+        begin = time.perf_counter()
+        data.make(step)
+        reading += (time.perf_counter() - begin) / 5
+    return {
+        'seconds a step': total / arguments.steps, 'waiting, per cent': 100.0 * waited / total,
+        'seconds to make a batch alone': reading,
+    }  # fmt: skip
+
+
+def _bag(path: Path) -> dict[str, float]:
+    begin = time.perf_counter()
+    session = Session.open(path)
+    opened = time.perf_counter() - begin
+    numbers = torch.randperm(len(session.sets), generator=torch.Generator().manual_seed(0))[:100]
+    begin = time.perf_counter()
+    for number in numbers.tolist():
+        session.frame(number)
+    each = (time.perf_counter() - begin) / len(numbers)
+    gigabytes = sum(file.stat().st_size for file in path.glob('*.mcap')) / 1e9
+    session.close()
+    return {'gigabytes': gigabytes, 'open, s': opened, 'random set of all cameras, ms': 1e3 * each}
+
+
+if __name__ == '__main__':
+    main()
