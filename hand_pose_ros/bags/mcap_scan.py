@@ -14,8 +14,8 @@ from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Schema, Statistics
 
-from hand_pose_ros.bags.chunks import LARGEST_CHUNK, RECORD, content_of, unpack
-from hand_pose_ros.bags.mcap_file import MAGIC
+from hand_pose_ros.bags.chunks import LARGEST_CHUNK, RECORD, content_of, inner_records, unpack
+from hand_pose_ros.bags.mcap_file import MAGIC, McapFile
 from hand_pose_ros.bags.metadata import FileFacts, TopicFacts
 from hand_pose_ros.errors import BagError
 
@@ -93,6 +93,20 @@ def content(file: BinaryIO, frame: Frame) -> bytes:
     """Read the content of a record, as far as it is there."""
     file.seek(frame.begin)
     return file.read(frame.length)
+
+
+def raw(file: BinaryIO, frame: Frame) -> bytes:
+    """Read a complete record, its head included."""
+    return RECORD.pack(frame.opcode, frame.length) + content(file, frame)
+
+
+def keep_definitions(records: bytes, output: McapFile) -> None:
+    """Let a file know the message types and topics that a chunk copied to it defines."""
+    for opcode, _, begin, end in inner_records(records):
+        if opcode == Opcode.SCHEMA:
+            output.keep_schema(schema(records[begin:end]))
+        elif opcode == Opcode.CHANNEL:
+            output.keep_channel(channel(records[begin:end]))
 
 
 def chunk(data: bytes) -> ChunkFrame:

@@ -90,16 +90,12 @@ def _copy(file: BinaryIO, output: McapFile, result: Salvage) -> None:
         elif not frame.whole:
             end = frame.begin
         elif frame.opcode in (Opcode.MESSAGE, Opcode.SCHEMA, Opcode.CHANNEL):
-            _copy_record(_raw(file, frame), output)
+            _copy_record(scan.raw(file, frame), output)
         elif frame.opcode in (Opcode.METADATA, Opcode.ATTACHMENT):
-            output.keep_record(_raw(file, frame))
+            output.keep_record(scan.raw(file, frame))
         elif frame.opcode == Opcode.DATA_END:
             return
     result.lost_bytes += max(0, size - end)
-
-
-def _raw(file: BinaryIO, frame: scan.Frame) -> bytes:
-    return RECORD.pack(frame.opcode, frame.length) + scan.content(file, frame)
 
 
 def _copy_chunk(data: bytes, output: McapFile, result: Salvage, *, whole: bool) -> None:
@@ -115,7 +111,7 @@ def _copy_chunk(data: bytes, output: McapFile, result: Salvage, *, whole: bool) 
             found = content_of(content)
             if chunk.crc and found.crc != chunk.crc:
                 raise BagError('its checksum is wrong')
-            _keep_definitions(content, output)
+            scan.keep_definitions(content, output)
         except BagError:
             result.damaged_chunks += 1
         else:
@@ -135,14 +131,6 @@ def _copy_chunk(data: bytes, output: McapFile, result: Salvage, *, whole: bool) 
         _copy_record(record, output)
     result.from_pieces += sum(record[0] == MESSAGE for record in kept)
     result.lost_bytes += len(content) - sum(map(len, kept))
-
-
-def _keep_definitions(content: bytes, output: McapFile) -> None:
-    for opcode, _, begin, end in inner_records(content):
-        if opcode == SCHEMA:
-            output.keep_schema(scan.schema(content[begin:end]))
-        elif opcode == CHANNEL:
-            output.keep_channel(scan.channel(content[begin:end]))
 
 
 def _whole_records(content: bytes, chunk: scan.ChunkFrame, output: McapFile) -> list[bytes]:
