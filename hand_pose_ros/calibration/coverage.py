@@ -14,6 +14,8 @@ Array = NDArray[np.float64]
 FEWEST_VIEWS = 8
 LEAST_TILT = 20.0  # degrees, reached by the third most tilted view
 LEAST_SHARE = 0.45  # of the image's cells with a point of the target
+WORST_ERROR = 1.5  # pixels RMS
+WORST_FOCAL = 0.02  # of the focal length, standard deviation
 _CELLS = (8, 6)
 
 
@@ -57,8 +59,26 @@ def too_few(name: str, found: int, looked: int, target: str) -> str | None:
         )
     if found < FEWEST_VIEWS:
         return (
-            f'{name}: the target was found in only {found} moments: record at least '
-            f'{FEWEST_VIEWS}, better 30, with all of the target in view'
+            f'{name}: the target was found in only {found} moments ({looked} images): check its '
+            f'columns and rows, and record at least {FEWEST_VIEWS} moments, better 30, with all of '
+            'it in view'
+        )
+    return None
+
+
+def uncertain(name: str, focal: float, deviation: float, error: float) -> str | None:
+    """Return what is wrong with a solution that explains little, or None.
+
+    Args:
+        name: of the camera.
+        focal, deviation: its focal length and the standard deviation of it, pixels.
+        error: reprojection error, pixels RMS.
+    """
+    if error > WORST_ERROR or not deviation < WORST_FOCAL * focal:
+        return (
+            f'{name}: the views do not fit together ({error:.2f} px, focal length uncertain by '
+            f'{100 * deviation / focal:.1f} %): record more of them, tilted and in all corners, '
+            'with a flat and stiff target, and check its columns, rows and spacing'
         )
     return None
 

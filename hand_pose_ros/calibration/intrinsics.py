@@ -23,8 +23,9 @@ Lens = Literal['plumb_bob', 'equidistant']
 # A view is bad when its error is so much larger than that of the middle view, and not tiny.
 _BAD, _TINY = 3.0, 0.25
 _ROUNDS = 4
-_BENT = (0.0, -0.35)  # k1 of the starts
-_WIDE = (0.3, 0.45, 0.7)  # focal lengths of a fisheye's starts, in image widths
+_TRIED = 15  # views of which the starts are tried
+_FOCAL = (0.35, 0.55, 0.85, 1.3, 2.5)  # their focal lengths, in image widths
+_BENT = (0.0, -0.35)  # their k1
 _FISHEYE_SIGMA = 0.3  # pixels
 _FEWEST = 4  # views that are never rejected
 # A coefficient is freed when it explains more than chance: a gain in log-likelihood far above
@@ -102,25 +103,23 @@ def _free(flags: int, lens: Lens) -> tuple[int, ...]:
 def _first(
     views: Sequence[Detection], size: tuple[int, int], target: Target, lens: Lens
 ) -> tuple[Camera, Array]:
-    """Return a first solution: the best of starts with a straight lens and with bent ones.
+    """Return a first solution: the best of many starts on a few views, then of all views.
 
-    From a straight start the poses of views in the corners of a wide lens settle wrongly.
+    From a wrong focal length or a straight lens, the poses of views in the corners of a wide lens
+    settle wrongly, and the camera with them.
     """
-    middle = np.array([size[0] - 1, size[1] - 1]) / 2
-    focal = _focal_length(views, size, target)
-    K = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
-    starts = [np.zeros(4)] if lens == 'equidistant' else [np.array([k, 0, 0, 0, 0]) for k in _BENT]
-    solutions = [_solve(views, _camera(size, K, start, lens), target, _BASE) for start in starts]
-    return min(solutions, key=lambda solution: float(np.median(solution[1])))
-
-
-def _focal_length(views: Sequence[Detection], size: tuple[int, int], target: Target) -> float:
-    """Return a rough focal length in pixels; that of a usual lens where the views do not tell."""
-    objects = [target.points[view.ids].astype(np.float32) for view in views]
-    images = [view.pixels.astype(np.float32) for view in views]
-    K = cv2.initCameraMatrix2D(objects, images, size, 1.0)
-    usual = 0.7 * size[0]
-    return float(K[0, 0]) if 0.25 * usual < K[0, 0] < 8 * usual else usual
+    few = views[:: max(1, len(views) // _TRIED)]
+    if lens == 'equidistant':
+        starts = [_start(size, focal * size[0], np.zeros(4), lens) for focal in _FOCAL]
+    else:
+        starts = [
+            _start(size, focal * size[0], np.array([bend, 0, 0, 0, 0]), lens)
+            for focal in _FOCAL
+            for bend in _BENT
+        ]
+    tried = [_solve(few, start, target, _BASE) for start in starts]
+    best = min(tried, key=lambda solution: float(np.median(solution[1])))[0]
+    return _solve(views, best, target, _BASE)
 
 
 def _supported(views: Sequence[Detection], start: Camera, target: Target) -> int:

@@ -14,6 +14,7 @@ from hand_pose_ros.calibration.coverage import (
     coverage,
     degenerate,
     too_few,
+    uncertain,
 )
 from hand_pose_ros.calibration.detection import Detection
 from hand_pose_ros.calibration.initial import Start, first_moment, relative_poses
@@ -128,9 +129,17 @@ def solve(
                 f'the others, {len(own)} are left: is the target flat and stiff, and is its '
                 'description right?'
             )
+    deviations = {n: np.sqrt(np.diag(c)) for n, c in bundle.covariance().items()}
+    _refuse(
+        [
+            uncertain(n, eye.camera.intrinsics[0, 0], deviations[n][0], rms(errors[n]))
+            for n, eye in bundle.eyes.items()
+            if eye.free
+        ]
+    )
     return Solution(
         request=request, bundle=bundle,
-        deviations={n: np.sqrt(np.diag(c)) for n, c in bundle.covariance().items()},
+        deviations=deviations,
         coverage=covered, rms={name: rms(own) for name, own in errors.items()},
         rejected=rejected, turned=start.turned,
     )  # fmt: skip

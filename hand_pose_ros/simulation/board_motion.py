@@ -13,7 +13,7 @@ from hand_pose_ros.rig.target import Target
 
 Array = NDArray[np.float64]
 
-MOVE, REST = 0.7, 0.4  # seconds from view to view, and in each
+MOVE, REST = 1.1, 0.4  # seconds from view to view, and in each
 NEAREST, FARTHEST = 0.28, 0.75  # metres
 MOST_TILT, MOST_ROLL = 45.0, 25.0  # degrees
 TREMOR_SHIFT, TREMOR_TURN = 0.0006, 0.002  # metres and rad of a held board
@@ -61,7 +61,8 @@ class BoardMotion:
         first = int(step) % count
         second = (first + 1) % count
         share = np.clip((within - REST) / MOVE, 0, 1)
-        share = share**3 * (10 - 15 * share + 6 * share**2)  # least jerk
+        # Least jerk; rounding may leave the range that Slerp insists on.
+        share = min(1.0, share**3 * (10 - 15 * share + 6 * share**2))
         slerp = Slerp([0.0, 1.0], self._rotations[[first, second]])
         waves = np.sin(2 * np.pi * np.array([3.1, 5.3]) * time + self._phases).mean(axis=-1)
         rotation = slerp(share) * Rotation.from_rotvec(TREMOR_TURN * waves[0])

@@ -113,4 +113,4 @@ def test_the_trajectory_of_an_exo_camera(session, way):
 
 def test_without_a_common_view_the_target_is_asked_for(session):
     with Recording(session) as recording, pytest.raises(RigError, match='show it to both'):
-        exo_trajectory(recording, parse_target('chessboard:7x4:0.04'), 'board')
+        exo_trajectory(recording, parse_target('charuco:7x5:0.04'), 'board')

@@ -99,7 +99,7 @@ def test_a_camera_that_never_saw_the_target_is_named():
 def test_too_few_moments_are_refused():
     rig = head_rig('thermal')
     found, stamps, looked = sightings(rig, moments=5)
-    with pytest.raises(RigError, match=r'found in only \d moments: record at least 8'):
+    with pytest.raises(RigError, match=r'found in only .* moments .* record at least 8 moments'):
         solve(request('thermal'), found, stamps, looked)
 
 
