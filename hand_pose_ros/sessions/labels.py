@@ -1,6 +1,7 @@
 """SessionLabels: what is known of both hands in every frame of a session."""
 
 import json
+import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ UNSEEN, ACCEPTED, REJECTED = range(3)
 RIG_FILE = 'rig.yaml'
 _TABLE = 'labels.npz'
 _VERDICTS = 'verdicts.json'
+# Hands corrected since the table was written, one JSON object a line.
+_CORRECTIONS = 'corrections.jsonl'
 _RESIDUAL = 'residual_'
+_CORRECTED = ('joints', 'global_orient', 'hand_pose', 'betas', 'translation')
 _SHAPES = {
     'joints': (2, 21, 3), 'global_orient': (2, 3), 'hand_pose': (2, 15, 3), 'betas': (2, 10),
     'translation': (2, 3), 'quality': (2,), 'origin': (2,),
@@ -122,12 +126,31 @@ class SessionLabels:
         arrays |= {_RESIDUAL + name: values for name, values in self.residuals.items()}
         write_table(folder / _TABLE, arrays | {'frame_id': np.array(self.frame_id)})
         self.save_verdicts(folder)
+        # They are in the table now.
+        (folder / _CORRECTIONS).unlink(missing_ok=True)
 
     def save_verdicts(self, folder: Path) -> None:
         """Write the verdicts alone: stamp -> [left, right], only where a person said something."""
         said = np.flatnonzero(self.verdict.any(axis=1))
         content = {str(self.stamps[row]): self.verdict[row].tolist() for row in said}
         replace_file(folder / _VERDICTS, (json.dumps(content, indent=1) + '\n').encode())
+
+    def save_correction(self, folder: Path, row: int, side: int) -> None:
+        """Append one corrected hand to a journal: quicker than writing the whole table again.
+
+        Raises:
+            DataError: if it cannot be written.
+        """
+        values = {name: getattr(self, name)[row, side].tolist() for name in _CORRECTED}
+        line = json.dumps({'stamp': int(self.stamps[row]), 'side': side, **values}) + '\n'
+        path = folder / _CORRECTIONS
+        try:
+            with path.open('a', encoding='utf-8') as stream:
+                stream.write(line)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise DataError(f'{path} cannot be written ({error.strerror}).') from None
 
     @classmethod
     def load(cls, folder: Path) -> 'SessionLabels':
@@ -147,7 +170,11 @@ class SessionLabels:
         }
         arrays = {name: table[name] for name in ('stamps', 'numbers', *_SHAPES)}
         verdict = _read_verdicts(folder / _VERDICTS, table['stamps'])
-        return cls(frame_id=str(table['frame_id']), residuals=residuals, verdict=verdict, **arrays)
+        labels = cls(
+            frame_id=str(table['frame_id']), residuals=residuals, verdict=verdict, **arrays
+        )
+        _apply_corrections(labels, folder / _CORRECTIONS)
+        return labels
 
 
 def labels_folder(session: Path) -> Path:
@@ -159,6 +186,31 @@ def labelled_rig(session: Path) -> Path | None:
     """Return the file of the rig that a session was annotated with instead of the recorded one."""
     path = labels_folder(session) / RIG_FILE
     return path if path.is_file() else None
+
+
+def _apply_corrections(labels: SessionLabels, path: Path) -> None:
+    """Enter the journal of corrections; a last line that a kill has cut is left out."""
+    if not path.is_file():
+        return
+    rows = {int(stamp): row for row, stamp in enumerate(labels.stamps)}
+    lines = path.read_bytes().split(b'\n')
+    for number, line in enumerate(lines[:-1]):
+        try:
+            entry = json.loads(line)
+            row, side = rows.get(int(entry['stamp'])), int(entry['side'])
+            values = {name: np.array(entry[name], np.float64) for name in _CORRECTED}
+            good = side in (0, 1) and all(
+                values[name].shape == getattr(labels, name).shape[2:] for name in _CORRECTED
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f'{path} line {number + 1} is damaged ({error}): remove it.') from None
+        if not good:
+            raise DataError(f'{path} line {number + 1} is no corrected hand: remove it.')
+        if row is not None:
+            for name in _CORRECTED:
+                getattr(labels, name)[row, side] = values[name]
+            labels.origin[row, side] = CORRECTED
+            labels.quality[row, side] = 1.0
 
 
 def _read_verdicts(path: Path, stamps: NDArray[np.int64]) -> Flags:

@@ -8,6 +8,7 @@ import pytest
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.sessions.labels import (
     ACCEPTED,
+    CORRECTED,
     FITTED,
     REJECTED,
     SessionLabels,
@@ -89,3 +90,29 @@ def test_verdicts_are_readable_by_people(tmp_path):
 def test_missing_labels_name_the_step(tmp_path):
     with pytest.raises(DataError, match='hand-pose annotate'):
         SessionLabels.load(labels_folder(tmp_path / 'bag'))
+
+
+def test_corrections_are_kept_at_once_and_folded_in_by_the_next_save(tmp_path):
+    made = labels()
+    made.save(tmp_path)
+    corrected = labels()
+    for name in ('joints', 'global_orient', 'hand_pose', 'betas', 'translation'):
+        getattr(corrected, name)[2, 1] = 0.25
+    corrected.save_correction(tmp_path, 2, 1)
+    with (tmp_path / 'corrections.jsonl').open('a') as stream:
+        stream.write('{"stamp": 300, "si')  # a kill in the middle of a line
+    read = SessionLabels.load(tmp_path)
+    assert (read.origin[2, 1], read.quality[2, 1]) == (CORRECTED, 1.0)
+    assert (read.joints[2, 1] == 0.25).all()
+    assert read.origin[3, 1] == 0
+    read.save(tmp_path)
+    assert not (tmp_path / 'corrections.jsonl').exists()
+    assert (SessionLabels.load(tmp_path).joints[2, 1] == 0.25).all()
+
+
+@pytest.mark.parametrize('line', ['{}', '[1]', '{"stamp": 100, "side": 5}', 'x'])
+def test_damaged_corrections_are_one_sentence(tmp_path, line):
+    labels().save(tmp_path)
+    (tmp_path / 'corrections.jsonl').write_text(line + '\n')
+    with pytest.raises(DataError, match=r'corrections\.jsonl line 1'):
+        SessionLabels.load(tmp_path)

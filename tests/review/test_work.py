@@ -1,0 +1,125 @@
+"""What a person does in a review: judged, corrected and saved at once."""
+
+import numpy as np
+import pytest
+
+from hand_pose_ros.errors import DataError
+from hand_pose_ros.review.work import Drag, ReviewWork
+from hand_pose_ros.sessions.labels import (
+    ABSENT,
+    ACCEPTED,
+    CORRECTED,
+    REJECTED,
+    UNSEEN,
+    SessionLabels,
+    labels_folder,
+)
+from hand_pose_ros.sessions.session import Session
+
+
+def saved(work):
+    return SessionLabels.load(work.folder)
+
+
+def test_verdicts_are_saved_at_once_and_can_be_taken_back(work):
+    work.judge(2, 1, REJECTED)
+    assert saved(work).verdict[2, 1] == REJECTED
+    work.judge(2, 1, ACCEPTED)
+    assert work.undo() == 2
+    assert saved(work).verdict[2, 1] == REJECTED
+    assert work.undo() == 2
+    assert saved(work).verdict[2, 1] == UNSEEN
+    assert work.undo() is None
+
+
+def test_good_hands_are_accepted_together(work):
+    work.judge(0, 0, REJECTED)
+    count = work.accept_above(0.6)
+    labels = saved(work)
+    assert (labels.verdict == ACCEPTED).sum() == count > 3
+    assert labels.verdict[0, 0] == REJECTED
+    assert labels.verdict[3, 0] == UNSEEN
+
+
+def test_a_dragged_joint_comes_to_lie_where_it_was_put(work):
+    before = work.labels.joints.copy()
+    with Session.open(work.session.path) as session:
+        true = session.truth().joints[3, 0]
+    frame = work.frame(3)
+    for camera in ('thermal', 'rgb'):
+        for joint in (8, 12):
+            place = next(one for one in _places(work, 3) if one.camera == camera)
+            seen = true @ place.T_cam_world[:3, :3].T + place.T_cam_world[:3, 3]
+            x, y = place.intrinsics.project(seen)[joint]
+            work.drag(Drag(row=3, side=0, joint=joint, camera=camera, x=x, y=y))
+    now = np.array(work.frame(3)['views']['thermal']['pixels'][0])
+    wanted = _places(work, 3)[0]
+    assert wanted.camera == 'thermal'
+    seen = true @ wanted.T_cam_world[:3, :3].T + wanted.T_cam_world[:3, 3]
+    pixels = wanted.intrinsics.project(seen)
+    assert np.abs(now[[8, 12]] - pixels[[8, 12]]).max() < 1.0
+    assert np.abs(np.array(frame['views']['thermal']['pixels'][0])[8] - pixels[8]).max() > 2.0
+    after = work.labels.joints
+    fingers = slice(5, 13)
+    error = np.linalg.norm(after[3, 0, fingers] - true[fingers], axis=1).mean()
+    assert error < 0.6 * np.linalg.norm(before[3, 0, fingers] - true[fingers], axis=1).mean()
+    labels = saved(work)
+    np.testing.assert_allclose(labels.joints[3, 0], after[3, 0], atol=1e-9)
+    assert (labels.origin[3, 0], labels.verdict[3, 0]) == (CORRECTED, ACCEPTED)
+    others = [row for row in range(len(after)) if row != 3]
+    np.testing.assert_array_equal(labels.joints[others], before[others])
+
+
+def _places(work, row):
+    from hand_pose_ros.annotation.label_masks import image_places
+
+    return list(image_places(work.session, int(work.labels.numbers[row])))
+
+
+def test_frames_have_points_outlines_and_meshes_in_every_view(work):
+    frame = work.frame(0)
+    assert set(frame['views']) == {'thermal', 'nir', 'depth', 'rgb'}
+    for view in frame['views'].values():
+        assert all(len(points) == 21 for points in view['pixels'])
+        assert all(contours for contours in view['outlines'])
+    assert all(len(mesh) % 3 == 0 for mesh in frame['meshes'])
+    for camera in frame['views']:
+        assert work.image(camera, 0)[:2] == b'\xff\xd8'
+
+
+def test_one_hand_or_none_is_fine(work):
+    work.labels.origin[1, 0] = ABSENT
+    work.labels.joints[1, 0] = np.nan
+    work.labels.origin[2] = ABSENT
+    work.labels.joints[2] = np.nan
+    one, none = work.frame(1), work.frame(2)
+    assert one['views']['rgb']['pixels'][0] is None
+    assert none['meshes'] == [None, None]
+    with pytest.raises(DataError, match='no left hand to correct'):
+        work.drag(Drag(row=1, side=0, joint=0, camera='rgb', x=0, y=0))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'row': 99}, 'row 99 does not exist'),
+        ({'joint': 21}, 'joint 21 does not exist'),
+        ({'side': 2}, 'side 2'),
+        ({'camera': '../x'}, 'no image of camera'),
+    ],
+)
+def test_what_does_not_exist_is_refused(work, change, message):
+    drag = {'row': 0, 'side': 0, 'joint': 0, 'camera': 'rgb', 'x': 0.0, 'y': 0.0}
+    with pytest.raises(DataError, match=message):
+        work.drag(Drag(**(drag | change)))
+
+
+def test_unlabelled_sessions_and_labels_of_others_are_refused(session_path):
+    labels = SessionLabels.load(labels_folder(session_path))
+    labels.stamps[:] += 5
+    labels.save(labels_folder(session_path))
+    with pytest.raises(DataError, match='labels of another recording'):
+        ReviewWork(session_path)
+    (labels_folder(session_path) / 'labels.npz').unlink()
+    with pytest.raises(DataError, match='hand-pose annotate'):
+        ReviewWork(session_path)
