@@ -180,8 +180,8 @@ class TrainingConfig:
         precision: ``bfloat16`` runs the network in mixed precision (GPU only).
         ema: decay of the moving average of the weights, 0 for none; validated and exported.
         validate_every, checkpoint_every, log_every: steps.
-        freeze_norm: keep the batch statistics of the backbones as they were initialised, for
-            fine-tuning.
+        freeze_norm: keep the batch statistics, for fine-tuning: of the backbones, or of the whole
+            network where ``initialise_from`` is a checkpoint of this package.
         deterministic: choose deterministic GPU kernels; torch warns of operators without one
             (a CPU gives the same numbers every time in any case).
         channels_last: memory format of convolutions, faster on CPUs and on tensor cores.

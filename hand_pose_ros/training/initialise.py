@@ -17,7 +17,7 @@ from hand_pose_ros.networks.resnet import ResNet
 from hand_pose_ros.training.tasks.base import Task
 
 
-def initialise(network: nn.Module, task: Task, path: Path) -> None:
+def initialise(network: nn.Module, task: Task, path: Path) -> list[nn.Module]:
     """Load initial weights into a network.
 
     A file with a card beside it is a checkpoint of this package and fills the whole network; any
@@ -29,6 +29,9 @@ def initialise(network: nn.Module, task: Task, path: Path) -> None:
         path: ``.safetensors``, ``.pth`` as torchvision publishes it, or ``shipped`` for the
             weights that come with the package.
 
+    Returns:
+        what was filled: the network, or its backbones.
+
     Raises:
         ModelError: the file is missing, damaged, contains code, or belongs to another network.
     """
@@ -38,13 +41,19 @@ def initialise(network: nn.Module, task: Task, path: Path) -> None:
         if name != task.name:
             raise ModelError(f'{path} holds a {name} network: give one of {task.name}')
         load_weights(network, read_weights(path)[0], path)
-        return
+        return [network]
     weights = read_weights(path)[0] if path.suffix == '.safetensors' else _read_pth(path)
-    backbones = [module for module in network.modules() if isinstance(module, ResNet)]
+    backbones = backbones_of(network)
     if not backbones:
         raise ModelError(f'{task.name} has no ResNet that {path} could fill')
     for backbone in backbones:
         backbone.load_image_net(weights)
+    return [*backbones]
+
+
+def backbones_of(network: nn.Module) -> list[ResNet]:
+    """Return the ResNets in a network."""
+    return [module for module in network.modules() if isinstance(module, ResNet)]
 
 
 def _read_pth(path: Path) -> dict[str, Tensor]:

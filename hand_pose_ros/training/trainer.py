@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.networks.checkpoint import save_checkpoint
-from hand_pose_ros.networks.resnet import ResNet, freeze_statistics
+from hand_pose_ros.networks.resnet import freeze_statistics
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.data import TrainingData
 from hand_pose_ros.training.distributed import World
 from hand_pose_ros.training.ema import MovingAverage
-from hand_pose_ros.training.initialise import initialise
+from hand_pose_ros.training.initialise import backbones_of, initialise
 from hand_pose_ros.training.journal import Journal
 from hand_pose_ros.training.mapping import plain, typed
 from hand_pose_ros.training.optimiser import clip_gradients, make_optimiser
@@ -102,8 +102,9 @@ class Trainer:
         # Initial weights are the same on every process and do not depend on the data.
         torch.manual_seed(config.seed)
         network = task.build_network()
+        self._frozen: list[nn.Module] = [*backbones_of(network)]
         if config.initialise_from is not None:
-            initialise(network, task, config.initialise_from)
+            self._frozen = initialise(network, task, config.initialise_from)
         network = network.to(self._world.device)
         if config.channels_last:
             network = network.to(memory_format=torch.channels_last)
@@ -194,7 +195,8 @@ class Trainer:
         seed_step(config.seed, self.step, self._world.rank)
         self.network.train()
         if config.freeze_norm:
-            _freeze_backbones(self.network)
+            for module in self._frozen:
+                freeze_statistics(module)
         self.optimiser.zero_grad(set_to_none=True)
         parts = config.optimiser.accumulate
         numbers = range(self.step * parts, (self.step + 1) * parts)
@@ -349,12 +351,6 @@ def _set_up_torch(config: TrainingConfig, device: torch.device) -> None:
         torch.linalg.inv(torch.eye(2, device=device))
     # Geometry must not be rounded to 10 bits; large products are 16 bits wide in any case.
     torch.set_float32_matmul_precision('highest')
-
-
-def _freeze_backbones(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, ResNet):
-            freeze_statistics(module)
 
 
 def _identity(config: TrainingConfig) -> dict[str, Any]:

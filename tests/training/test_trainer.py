@@ -206,6 +206,14 @@ def test_backbone_statistics_can_be_frozen(tmp_path, fake_clips):
     assert moved == {True: [False, True], False: [True, True]}
 
 
+def test_all_statistics_of_a_checkpoint_can_be_frozen(tmp_path, fake_clips, monkeypatch):
+    monkeypatch.setattr('hand_pose_ros.training.trainer.initialise', lambda network, *_: [network])
+    config = fakes.make_config(steps=1, freeze_norm=True, initialise_from=tmp_path / 'mine')
+    trainer = Trainer(config, fakes.FakeTask(), tmp_path / 'run')
+    trainer.run()
+    assert not trainer.network.bn.running_mean.any()
+
+
 def test_a_run_is_not_overwritten(tmp_path, fake_clips):
     Trainer(fakes.make_config(steps=1), fakes.FakeTask(), tmp_path).run()
     with pytest.raises(TrainingError, match='give --resume'):
