@@ -13,6 +13,7 @@ from hand_pose_ros.annotation.merging import keep_what_people_said, refuse_to_lo
 from hand_pose_ros.annotation.session_fit import fit_session, session_shape
 from hand_pose_ros.annotation.settings import Settings, work_key
 from hand_pose_ros.annotation.work import WorkFolder, owned
+from hand_pose_ros.annotation.workers import gather_chunks
 from hand_pose_ros.errors import BagError
 from hand_pose_ros.rig.description import save_rig
 from hand_pose_ros.rig.model import RigDescription
@@ -96,14 +97,14 @@ def annotate(
 
 def _gather(gatherer: Gatherer, work: WorkFolder, progress: Progress) -> int:
     """Make the evidence of the chunks that have none; return how many had."""
-    total, resumed = len(gatherer.session.sets), 0
-    for place, chunk in enumerate(gatherer.chunks):
-        if work.evidence(place) is None:
-            work.save_evidence(place, gatherer.gather(chunk))
-        else:
-            resumed += 1
-        progress('looking', chunk.stop, total)
-    return resumed
+    chunks, total = gatherer.chunks, len(gatherer.session.sets)
+    missing = [place for place in range(len(chunks)) if work.evidence(place) is None]
+    done = total - sum(len(chunks[place]) for place in missing)
+    progress('looking', done, total)
+    for place in gather_chunks(gatherer, work, missing):
+        done += len(chunks[place])
+        progress('looking', done, total)
+    return len(chunks) - len(missing)
 
 
 def _fitted(gatherer: Gatherer, work: WorkFolder, progress: Progress) -> SessionLabels:

@@ -21,7 +21,7 @@ class Settings:
         cameras: names of the cameras to use; empty for every calibrated one.
         segmenter: ``module:factory`` of a plug-in that masks hands; empty for the built-in one.
         chunk: frames that are worked on, kept and resumed together.
-        threads: cores for the networks.
+        threads: cores to use.
     """
 
     estimator: str = 'landmarks'

@@ -1,6 +1,7 @@
 """``hand-pose annotate``: labels of both hands in every frame of recorded sessions."""
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,10 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         '--chunk', type=int, default=256, metavar='N', help='frames kept and resumed together'
     )
-    parser.add_argument('--threads', type=int, default=2, metavar='N', help='cores for networks')
+    parser.add_argument(
+        '--threads', type=int, default=len(os.sched_getaffinity(0)), metavar='N',
+        help='cores a session uses; each takes about 0.5 GB (default: all)',
+    )  # fmt: skip
     parser.add_argument(
         '--engine', choices=('local', 'ray'), default='local',
         help='ray: sessions in parallel on a Ray cluster',

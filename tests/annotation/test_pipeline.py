@@ -76,6 +76,14 @@ def test_what_is_done_is_not_done_again_but_verdicts_are_kept(annotation, bag, m
     assert again.resumed == 2 and again.labels.verdict[3, 1] == REJECTED
 
 
+@pytest.mark.slow
+def test_two_processes_give_the_same_evidence(annotation, bag):
+    shutil.rmtree(labels_folder(bag))
+    shared = annotate(bag, replace(SETTINGS, threads=2))
+    assert shared.resumed == 0
+    np.testing.assert_allclose(shared.labels.joints, annotation.labels.joints, atol=1e-6)
+
+
 def test_other_settings_begin_anew_and_leave_nothing_behind(annotation, bag):
     annotate(bag, SETTINGS)
     other = annotate(bag, replace(SETTINGS, cameras=('rgb', 'depth')))
