@@ -1,8 +1,10 @@
 """``hand-pose evaluate``: errors of predictions or of a checkpoint, by published protocols."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -26,6 +28,8 @@ _EXAMPLE = (
 # Of tables in files and pipes, where no terminal says how wide it is.
 _WIDTH = 120
 _DATA, _CLIPS = 'simulated:test', 128
+# By whether a session carries its exact hands.
+_LABELS = {True: 'exact hands of the simulation', False: 'hand-pose annotate'}
 _FILES = ('protocol', 'predictions', 'ground_truth')
 
 
@@ -35,7 +39,9 @@ def add_parser(verbs: Verbs) -> None:
         'evaluate',
         help='measure predictions, or a trained network, by published protocols',
         description='Compares a file of predictions with labels (--protocol, --predictions, '
-        '--ground-truth), or runs a checkpoint over a data set (--checkpoint, --data). Protocols: '
+        '--ground-truth), or runs a checkpoint over a data set (--checkpoint, --data) or a session '
+        '(--checkpoint, --session), or a live estimator over one (--estimator, --session). '
+        'Protocols: '
         + '; '.join(f'{name}: {what}' for name, what in PROTOCOLS.items()) + '.',
         epilog=_EXAMPLE,
     )  # fmt: skip
@@ -70,6 +76,10 @@ def add_parser(verbs: Verbs) -> None:
         help='run it on this session: against its exact hands if it is simulated, else its labels',
     )  # fmt: skip
     network.add_argument(
+        '--estimator', metavar='NAME',
+        help='measure this whole live estimator on --session, instead of a checkpoint',
+    )  # fmt: skip
+    network.add_argument(
         '--truth', action='store_true',
         help='--data sessions: compare with the exact hands of simulated ones instead of labels',
     )  # fmt: skip
@@ -89,7 +99,9 @@ def add_parser(verbs: Verbs) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the tables and write what was asked for."""
     given = [name for name in _FILES if getattr(arguments, name) is not None]
-    if arguments.checkpoint is not None:
+    if arguments.estimator is not None:
+        result = _estimator(arguments)
+    elif arguments.checkpoint is not None:
         if given:
             raise CommandError(
                 f'--checkpoint and --{given[0].replace("_", "-")} do not go together: measure a '
@@ -98,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         _choose_data(arguments)
         result = _checkpoint(arguments, arguments.checkpoint)
     elif arguments.session is not None:
-        raise CommandError('--session needs the network to run on it: give --checkpoint.')
+        raise CommandError('--session needs what to run on it: give --checkpoint or --estimator.')
     elif len(given) == len(_FILES):
         size = arguments.image_size
         result = evaluate_protocol(
@@ -109,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         missing = next(name for name in _FILES if name not in given)
         raise CommandError(
             f'--{missing.replace("_", "-")} is missing: give --protocol, --predictions and '
-            '--ground-truth, or --checkpoint.'
+            '--ground-truth, or --checkpoint, or --estimator.'
         )
     show(result)
     document = report_json(result)
@@ -177,6 +189,37 @@ def _show_against(arguments: argparse.Namespace, result: ProtocolResult) -> dict
     return dict(other.headline)
 
 
+def _estimator(arguments: argparse.Namespace) -> ProtocolResult:
+    """Run a live estimator over a session and measure it by the two-hand protocol."""
+    from hand_pose_ros.estimators import registry
+    from hand_pose_ros.estimators.session_run import run_over
+    from hand_pose_ros.evaluation.thermohands_protocol import evaluate_thermohands
+    from hand_pose_ros.sessions.session import Session
+
+    if arguments.session is None or arguments.checkpoint is not None:
+        raise CommandError('--estimator goes with --session and without --checkpoint.')
+    name = arguments.estimator
+    with Session.open(arguments.session) as session, progress(notices(), 'frames') as bar:
+        rig = session.rig
+        options = rig.estimator_options if name == rig.estimator else {}
+        estimator = registry.create(name, options, rig)
+        exact = session.truth() is not None
+        task = bar.add_task(name, total=None)
+        joints, labels = run_over(
+            session, estimator, truth=exact, limit=arguments.clips or 0,
+            report=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    found, labelled = np.isfinite(joints).any((2, 3)), np.isfinite(labels).any((2, 3))
+    result = evaluate_thermohands(
+        joints, labels, title=f'{name} on {arguments.session}',
+        conditions={
+            'frames': str(len(labels)), 'labels': _LABELS[exact],
+            'hands found': f'{100 * (found & labelled).sum() / labelled.sum():.1f} %',
+        },
+    )  # fmt: skip
+    return dataclasses.replace(result, comparable=False)
+
+
 def _choose_data(arguments: argparse.Namespace) -> None:
     """Turn ``--session`` into a data set: its exact hands are preferred to labels."""
     if arguments.session is not None:
@@ -219,8 +262,7 @@ def _checkpoint(arguments: argparse.Namespace, path: Path) -> ProtocolResult:
     if arguments.session is not None:
         conditions['data'] = str(arguments.session)
     if arguments.data.startswith('sessions'):
-        exact = arguments.truth
-        conditions['labels'] = 'exact hands of the simulation' if exact else 'hand-pose annotate'
+        conditions['labels'] = _LABELS[arguments.truth]
     return evaluate_network(
         card['network'], validation.predicted, validation.truth, data=arguments.data,
         conditions=conditions,

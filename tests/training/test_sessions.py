@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from hand_pose_ros.cli.main import main
 from hand_pose_ros.errors import ModelError, TrainingError
+from hand_pose_ros.geometry.transforms import apply, inverse
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.networks.checkpoint import shipped_weights
+from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.training.config import load_config
 from tests.sessions.simulated import record
 
@@ -80,3 +84,41 @@ def test_a_recipe_ends_with_figures_beside_the_shipped_ones(repository, folder, 
     assert 'leave out --data' in capsys.readouterr().err
     assert main(['evaluate', '--session', str(folder)]) == 1
     assert 'give --checkpoint' in capsys.readouterr().err
+
+
+class Exact:
+    """An estimator that knows the truth, 10 mm off in depth, and a worse hand of the same side."""
+
+    def __init__(self, truth):
+        self.truth = truth
+
+    def estimate(self, frame):
+        row = int(np.searchsorted(self.truth.stamps, frame.stamp))
+        joints = self.truth.joints[row] + np.array([0, 0, 0.01])
+        joints = apply(inverse(frame.T_rig_frame) @ self.T_rig_ref, joints)
+        hand = {'track_id': 1, 'state': 'tracked'}
+        return [
+            HandPose(side='left', score=0.9, joints=joints[0], **hand),
+            HandPose(side='left', score=0.2, joints=joints[0] + 1, **hand),
+        ]
+
+
+def test_a_live_estimator_is_measured_on_a_session(folder, tmp_path, capsys, monkeypatch):
+    bag, figures = folder / 'subject_01' / 'a', tmp_path / 'figures.json'
+    with Session.open(bag) as session:
+        estimator = Exact(session.truth())
+        estimator.T_rig_ref = session.rig.reference_camera.T_rig_cam
+    command = ['evaluate', '--session', str(bag), '--estimator']
+    with monkeypatch.context() as patch:
+        patch.setattr('hand_pose_ros.estimators.registry.create', lambda *_: estimator)
+        assert main([*command, 'exact', '--clips', '3', '--json', str(figures)]) == 0
+    told = json.loads(figures.read_text())
+    assert told['headline']['mepe_mm'] == pytest.approx(10.0, abs=1e-6)
+    assert told['conditions']['frames'] == '3'
+    assert told['conditions']['hands found'] == '50.0 %'
+    assert told['conditions']['labels'] == 'exact hands of the simulation'
+    assert 'Published' not in capsys.readouterr().out
+    assert main([*command, 'nothing']) == 1
+    assert 'nothing' in capsys.readouterr().err
+    assert main(['evaluate', '--estimator', 'densereg']) == 1
+    assert 'goes with --session' in capsys.readouterr().err
