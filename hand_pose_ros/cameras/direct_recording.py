@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 
 from hand_pose_ros.bags import messages
+from hand_pose_ros.bags.queued_writer import QueuedWriter
 from hand_pose_ros.bags.writer import BagWriter
 from hand_pose_ros.cameras.driver import CameraDriver, CameraSample
 from hand_pose_ros.cameras.registry import create
@@ -28,12 +29,14 @@ class StreamCount:
     Attributes:
         images: written.
         lost: dropped by the source before they reached us.
+        dropped: by the recorder, because the disk was too slow.
         bytes: of pixels.
         first, last: stamps, nanoseconds.
     """
 
     images: int = 0
     lost: int = 0
+    dropped: int = 0
     bytes: int = 0
     first: int = 0
     last: int = 0
@@ -61,6 +64,7 @@ class DirectRecording:
     duration: float = 0.0
     counts: dict[str, StreamCount] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _sink: BagWriter | QueuedWriter = field(init=False)
 
     def run(self, progress: Callable[[float], None] = lambda _: None) -> None:
         """Record.
@@ -79,8 +83,11 @@ class DirectRecording:
                 driver.open()
             self._announce(drivers)
             feeds = [_Feed(name, driver) for name, driver in drivers.items()]
-            live = any(driver.live for driver in drivers.values())
-            self._write(_as_they_come(feeds) if live else _by_stamp(feeds), live, progress)
+            if any(driver.live for driver in drivers.values()):
+                self._write_live(_as_they_come(feeds), progress)
+            else:
+                self._sink = self.writer
+                self._write(_by_stamp(feeds), False, progress)
         finally:
             for driver in drivers.values():
                 driver.close()
@@ -96,14 +103,28 @@ class DirectRecording:
         writer, rig = self.writer, self.rig
         for name in drivers:
             writer.add_topic(image_topic(name), messages.IMAGE)
-            writer.add_topic(info_topic(name), messages.CAMERA_INFO)
+            writer.add_topic(info_topic(name), messages.CAMERA_INFO, repeat='last')
         self._latched: dict[str, bytes] = {
             RIG_TOPIC: messages.serialised(messages.text(rig_text(rig)))
         }
-        writer.add_topic(RIG_TOPIC, messages.STRING)
-        writer.add_topic('/tf_static', messages.TRANSFORMS)
+        writer.add_topic(RIG_TOPIC, messages.STRING, repeat='all')
+        writer.add_topic('/tf_static', messages.TRANSFORMS, repeat='all')
         writer.add_topic('/tf', messages.TRANSFORMS)
         writer.add_topic(truth_topic(rig), messages.HANDS)
+
+    def _write_live(
+        self, samples: Iterator[tuple[str, CameraSample]], progress: Callable[[float], None]
+    ) -> None:
+        """Write samples that do not wait for a disk: what its queue cannot take is lost."""
+        queued = QueuedWriter(self.writer)
+        self._sink = queued
+        try:
+            self._write(samples, True, progress)
+        finally:
+            queued.close()
+            for name, count in self.counts.items():
+                count.dropped = queued.dropped.get(image_topic(name), 0)
+                count.images -= count.dropped
 
     def _write(
         self,
@@ -117,7 +138,8 @@ class DirectRecording:
                 start = sample.stamp
                 self._write_latched(sample.stamp)
             passed = (sample.stamp - start) * 1e-9
-            if self._stopped.is_set() or (self.duration and passed >= self.duration):
+            over = self.duration and passed >= self.duration
+            if over or self._stopped.is_set() or self.writer.ending is not None:
                 return
             self._write_sample(name, sample, time.time_ns() if live else sample.stamp)
             progress(max(passed, 0.0))
@@ -132,15 +154,15 @@ class DirectRecording:
         ]
         self._latched['/tf_static'] = messages.serialised(messages.transforms(poses))
         for topic, data in self._latched.items():
-            self.writer.write(topic, data, stamp)
+            self._sink.write(topic, data, stamp)
 
     def _write_sample(self, name: str, sample: CameraSample, received: int) -> None:
         camera = self.rig.cameras[name]
         image = messages.image(sample.image, sample.encoding, sample.stamp, camera.frame_id)
-        self.writer.write(image_topic(name), messages.serialised(image), received)
+        self._sink.write(image_topic(name), messages.serialised(image), received)
         size = (sample.image.shape[1], sample.image.shape[0])
         info = messages.camera_info(camera.camera, size, sample.stamp, camera.frame_id)
-        self.writer.write(info_topic(name), messages.serialised(info), received)
+        self._sink.write(info_topic(name), messages.serialised(info), received)
         self._write_extras(camera, sample, received)
         count = self.counts[name]
         count.first = count.first if count.images else sample.stamp
@@ -154,13 +176,13 @@ class DirectRecording:
                 sample.extras['truth'], sample.stamp, camera.frame_id, streams=[camera.name],
                 estimator='ground_truth',
             )  # fmt: skip
-            self.writer.write(truth_topic(self.rig), messages.serialised(hands), received)
+            self._sink.write(truth_topic(self.rig), messages.serialised(hands), received)
         if 'T_rig_body' in sample.extras:
             pose = messages.transform(
                 sample.extras['T_rig_body'], self.rig.rig_frame, camera.body,
                 sample.stamp - camera.time_offset,
             )  # fmt: skip
-            self.writer.write('/tf', messages.serialised(messages.transforms([pose])), received)
+            self._sink.write('/tf', messages.serialised(messages.transforms([pose])), received)
 
 
 class _Feed:

@@ -1,22 +1,33 @@
 """``hand-pose record``: records the cameras of a rig to a bag."""
 
 import argparse
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hand_pose_ros.cli.common import CommandError, Verbs, add_json_option, notices, write_json
+from hand_pose_ros.cli.common import (
+    CommandError,
+    Verbs,
+    add_json_option,
+    notices,
+    require_ros,
+    write_json,
+)
 
 if TYPE_CHECKING:
-    from hand_pose_ros.cameras.direct_recording import StreamCount
+    from hand_pose_ros.bags.writer import BagWriter
     from hand_pose_ros.rig.model import RigDescription
 
 _EXAMPLE = 'example: hand-pose record simulated_head_rig /tmp/s --direct --offline --duration 5'
 # Stamps of a simulation that runs by itself begin here: the same in every recording.
 _OFFLINE_START = 1_700_000_000_000_000_000
+_SHOWN_EVERY = 0.5
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -25,7 +36,8 @@ def add_parser(verbs: Verbs) -> None:
         'record',
         help='record the cameras of a rig to a bag',
         description='Writes the images of all cameras, their calibration and the rig file to a '
-        'rosbag2 folder (mcap) that every ROS 2 tool can read. Ctrl-C ends the recording.',
+        'rosbag2 folder (mcap) that every ROS 2 tool can read: from the topics of a rig that runs '
+        '(hand-pose up), or with --direct from the cameras themselves. Ctrl-C ends the recording.',
         epilog=_EXAMPLE,
     )
     parser.add_argument('rig', metavar='RIG', help='rig file, or name of a rig that comes with us')
@@ -47,42 +59,198 @@ def add_parser(verbs: Verbs) -> None:
         help='simulated rigs: a calibration target is moved instead of hands, KIND:COLUMNSxROWS:'
         'SPACING as in hand-pose calibrate',
     )  # fmt: skip
+    _add_topic_options(parser)
+    _add_file_options(parser)
     add_json_option(parser)
     parser.set_defaults(run=run)
 
 
+def _add_topic_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('topics of a running rig, beside cameras and transforms')
+    group.add_argument('--results', action='store_true', help='the hands as well')
+    group.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='these as well')
+    group.add_argument('--all', action='store_true', help='everything that is published')
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('files')
+    group.add_argument(
+        '--compress', default='none', choices=('none', 'lz4', 'zstd'),
+        help='of the chunks while recording (default: none, which costs least)',
+    )  # fmt: skip
+    group.add_argument(
+        '--compress-after', action='store_true', help='compress with zstd once recorded, in place'
+    )
+    group.add_argument(
+        '--split-size', type=float, default=0.0, metavar='MB', help='begin a new file at this size'
+    )
+    group.add_argument(
+        '--split-duration', type=float, default=0.0, metavar='S',
+        help='begin a new file after so many seconds',
+    )  # fmt: skip
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Record and report what became of each stream."""
-    from hand_pose_ros.bags.writer import BagWriter
-    from hand_pose_ros.cameras.direct_recording import DirectRecording
-    from hand_pose_ros.cli.common import progress
     from hand_pose_ros.rig.description import find_rig
 
-    if arguments.duration < 0:
-        raise CommandError(f'--duration is {arguments.duration}: use seconds, or 0 for no end.')
+    for option in ('duration', 'split_size', 'split_duration'):
+        value = getattr(arguments, option)
+        if not 0 <= value < float('inf'):
+            raise CommandError(
+                f'--{option.replace("_", "-")} is {value}: use a number above 0, or 0 for no end.'
+            )
     rig = _simulated(find_rig(arguments.rig), arguments)
     if arguments.target is not None:
         return _record_target(rig, arguments)
+    if arguments.offline and not arguments.direct:
+        raise CommandError('--offline needs --direct: images are rendered here.')
     if arguments.offline and not arguments.duration:
         raise CommandError('--offline needs --duration: a simulation never ends by itself.')
-    with BagWriter(arguments.output) as writer:
-        recording = DirectRecording(rig=rig, writer=writer, duration=arguments.duration)
-        with _interruptible(recording.stop), progress(notices(), 's') as bar:
-            task = bar.add_task('recording', total=arguments.duration or None)
-            recording.run(lambda seconds: bar.update(task, completed=round(seconds, 1)))
-    _report(arguments.output, recording.counts)
+    if not arguments.direct:
+        require_ros()
+    with _writer(arguments) as writer:
+        rows = (_record_direct if arguments.direct else _record_topics)(rig, writer, arguments)
+    ending = writer.ending
+    if arguments.compress_after and ending is None:
+        _compress(arguments.output)
+    _report(arguments.output, rows)
     write_json(
         arguments.json,
         {
             'bag': str(arguments.output),
-            'streams': {
-                name: {'images': count.images, 'lost': count.lost, 'rate': count.rate,
-                       'bytes': count.bytes}
-                for name, count in recording.counts.items()
-            },
+            'ended': None if ending is None else ending.reason,
+            'messages': sum(writer.counts.values()),
+            'streams': {row.name: asdict(row) for row in rows},
         },
-    )  # fmt: skip
+    )
+    if ending is not None:
+        since = datetime.fromtimestamp(ending.stamp * 1e-9, tz=timezone.utc).isoformat()
+        raise CommandError(
+            f'{ending.reason}: {arguments.output} is complete with {sum(writer.counts.values())} '
+            f'messages, nothing is recorded since {since}; make room and record again.'
+        )
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What became of one stream.
+
+    Attributes:
+        name: camera or topic.
+        images: messages written.
+        lost: by the source, before they reached us.
+        dropped: by us, because the disk was too slow.
+        rate: messages a second.
+        bytes: of them.
+    """
+
+    name: str
+    images: int
+    lost: int
+    dropped: int
+    rate: float
+    bytes: int
+
+
+def _writer(arguments: argparse.Namespace) -> 'BagWriter':
+    from hand_pose_ros.bags.writer import BagWriter
+
+    return BagWriter(
+        arguments.output,
+        compression=arguments.compress,
+        split_bytes=int(arguments.split_size * 1e6),
+        split_seconds=arguments.split_duration,
+        ros_distro=os.environ.get('ROS_DISTRO', ''),
+    )
+
+
+def _record_direct(
+    rig: 'RigDescription', writer: 'BagWriter', arguments: argparse.Namespace
+) -> list[Row]:
+    """Record the drivers of the rig in this process."""
+    from hand_pose_ros.cameras.direct_recording import DirectRecording
+
+    recording = DirectRecording(rig=rig, writer=writer, duration=arguments.duration)
+
+    def rows() -> list[Row]:
+        return [
+            Row(name=name, images=count.images, lost=count.lost, dropped=count.dropped,
+                rate=count.rate, bytes=count.bytes)
+            for name, count in recording.counts.items()
+        ]  # fmt: skip
+
+    with _interruptible(recording.stop), _table(rows, arguments.duration) as tell:
+        recording.run(tell)
+    return rows()
+
+
+def _record_topics(
+    rig: 'RigDescription', writer: 'BagWriter', arguments: argparse.Namespace
+) -> list[Row]:
+    """Record the topics of a rig that runs."""
+    from hand_pose_ros.ros.record_session import Selection, SessionRecording
+
+    recording = SessionRecording(
+        rig=rig,
+        writer=writer,
+        duration=arguments.duration,
+        selection=Selection(
+            results=arguments.results, topics=tuple(arguments.topics), all=arguments.all
+        ),
+    )
+
+    def rows() -> list[Row]:
+        return [
+            Row(name=topic, images=count.messages - recording.dropped.get(topic, 0),
+                lost=count.lost, dropped=recording.dropped.get(topic, 0), rate=count.rate,
+                bytes=count.size)
+            for topic, count in list(recording.counts.items())
+        ]  # fmt: skip
+
+    with _interruptible(recording.stop), _table(rows, arguments.duration) as tell:
+        recording.run(tell)
+    return rows()
+
+
+@contextmanager
+def _table(rows: Callable[[], list[Row]], duration: float) -> Iterator[Callable[[float], None]]:
+    """Show the streams while they are recorded, on stderr; gives what to tell the seconds to."""
+    from rich.live import Live
+    from rich.table import Table
+
+    with Live(console=notices(), transient=True, auto_refresh=False) as live:
+        shown = 0.0
+
+        def tell(seconds: float) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown < _SHOWN_EVERY:
+                return
+            shown = now
+            end = f' of {duration:.0f}' if duration else ''
+            table = Table('stream', box=None, header_style='dim', title=f'{seconds:.1f}{end} s')
+            for title in ('messages', '1/s', 'lost', 'dropped', 'MB'):
+                table.add_column(title, justify='right')
+            for row in rows():
+                table.add_row(
+                    row.name, str(row.images), f'{row.rate:.1f}', str(row.lost), str(row.dropped),
+                    f'{row.bytes / 1e6:.0f}',
+                )  # fmt: skip
+            live.update(table, refresh=True)
+
+        yield tell
+
+
+def _compress(bag: Path) -> None:
+    from hand_pose_ros.bags.compress import compress
+    from hand_pose_ros.cli.common import progress
+
+    with progress(notices(), 'MB') as bar:
+        task = bar.add_task('compressing', total=None)
+        before, after = compress(bag, progress=lambda done: bar.update(task, completed=done))
+    print(f'{bag}: compressed from {before / 1e6:.0f} to {after / 1e6:.0f} MB')
 
 
 def _record_target(rig: 'RigDescription', arguments: argparse.Namespace) -> int:
@@ -137,10 +305,10 @@ def _interruptible(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _report(output: Path, counts: dict[str, 'StreamCount']) -> None:
-    for name, count in counts.items():
+def _report(output: Path, rows: list[Row]) -> None:
+    for row in rows:
         print(
-            f'{name}: {count.images} images, {count.rate:.1f}/s, {count.bytes / 1e6:.0f} MB, '
-            f'{count.lost} lost by the camera'
+            f'{row.name}: {row.images} messages, {row.rate:.1f}/s, {row.bytes / 1e6:.0f} MB, '
+            f'{row.lost} lost by the source, {row.dropped} dropped here'
         )
     print(f'{output}: recorded')

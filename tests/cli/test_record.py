@@ -25,7 +25,7 @@ def record(rig, output, *more):
 
 def test_a_simulated_session_is_always_the_same(rig, tmp_path, capsys):
     assert record(rig, tmp_path / 'a', '--json', str(tmp_path / 'a.json')) == 0
-    assert 'thermal: 9 images, 30.' in capsys.readouterr().out
+    assert 'thermal: 9 messages, 30.' in capsys.readouterr().out
     assert json.loads((tmp_path / 'a.json').read_text())['streams']['thermal']['images'] == 9
     assert record(rig, tmp_path / 'b') == 0
     assert record(rig, tmp_path / 'c', '--seed', '4') == 0

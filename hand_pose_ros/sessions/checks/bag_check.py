@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.bags.messages import IMAGE, deserialised
 from hand_pose_ros.bags.metadata import read_metadata
+from hand_pose_ros.bags.queued_writer import DROPPED
 from hand_pose_ros.bags.reader import BagMessage, BagReader, header_stamp
 from hand_pose_ros.errors import BagError, RigError
 from hand_pose_ros.rig.frame import MODALITIES, Modality
@@ -33,8 +34,6 @@ from hand_pose_ros.sessions.sets import synchronised
 
 _COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 _IMAGES = (IMAGE, _COMPRESSED)
-# What the recorder counted, in custom_data of metadata.yaml.
-DROPPED = 'dropped:'
 _TOLD_EVERY = 20
 
 

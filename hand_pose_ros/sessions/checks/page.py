@@ -22,7 +22,8 @@ p { color: #5c6673; } .verdict { color: #fff; border-radius: 6px; padding: .1rem
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .4rem .8rem; text-align: right; border-top: 1px solid #eef1f4; }
 tr:first-child > * { border-top: 0; } th:first-child, td:first-child { text-align: left; }
-th { color: #5c6673; font-weight: 500; } td.text { text-align: left; }
+th { color: #5c6673; font-weight: 500; } td { white-space: nowrap; }
+th.text, td.text { text-align: left; white-space: normal; }
 img { width: 100%; display: block; padding: .6rem; }
 """
 # Points of a plot: more are not seen.
@@ -89,8 +90,9 @@ def _topics(check: BagCheck) -> str:
 
 
 def _table(titles: list[str], rows: list[list[str]], *, text: bool = False) -> str:
-    head = ''.join(f'<th>{html.escape(title)}</th>' for title in titles)
-    cell = '<td class="text">' if text else '<td>'
+    kind = ' class="text"' if text else ''
+    head = ''.join(f'<th{kind}>{html.escape(title)}</th>' for title in titles)
+    cell = f'<td{kind}>'
     body = ''.join(
         f'<tr>{"".join(f"{cell}{html.escape(value)}</td>" for value in row)}</tr>' for row in rows
     )
