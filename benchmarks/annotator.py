@@ -84,12 +84,12 @@ class Errors:
 
     def figures(self) -> dict[str, float]:
         """Return the figures."""
-        away = np.array(self.away).reshape(-1, 21, 3)
+        away = np.array(self.away or [np.full((21, 3), np.nan)])
         per_hand = 1e3 * np.linalg.norm(away, axis=2).mean(axis=1)
         aligned = away - away[:, :1]
         result = {
             'hands': self.hands,
-            'labelled_share': len(away) / max(self.hands, 1),
+            'labelled_share': len(self.away) / max(self.hands, 1),
             'mean_mm': float(per_hand.mean()),
             'median_mm': float(np.median(per_hand)),
             'p95_mm': float(np.percentile(per_hand, 95)),
