@@ -1,5 +1,7 @@
 """Which annotated sessions a folder holds, which belong to a split, and that splits stay apart."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -87,26 +89,36 @@ def sessions_of_split(root: Path, sessions: dict[str, Path], split: str) -> list
     return [sessions[member] for member in listed[split]]
 
 
-def check_apart(trained: Path, measured: Path) -> None:
+def check_apart(trained: Sequence[Path], measured: Sequence[Path]) -> None:
     """Refuse to measure on what is trained on.
 
     Args:
-        trained, measured: two sessions.
+        trained, measured: sessions.
 
     Raises:
-        DataError: if they are the same, copies or parts of one recording, or of one subject (the
-            folder named ``subject...`` that they lie in).
+        DataError: if two of them are the same, copies or parts of one recording, or of one subject
+            (the folder named ``subject...`` that they lie in).
     """
-    if trained.resolve() == measured.resolve():
+    with ExitStack() as stack:
+        others = {path: stack.enter_context(Session.open(path)) for path in measured}
+        for path in trained:
+            with Session.open(path) as session:
+                for other in others.values():
+                    _check_pair(session, other)
+
+
+def _check_pair(trained: Session, measured: Session) -> None:
+    subject = _subject(trained.path)
+    if trained.path.resolve() == measured.path.resolve():
         reason = 'is trained on and measured on'
-    elif _subject(trained) is not None and _subject(trained) == _subject(measured):
-        reason = f'shows the hands of {_subject(trained)}, as {measured} does'
+    elif subject is not None and subject == _subject(measured.path):
+        reason = f'shows the hands of {subject}, as {measured.path} does'
     elif _same_images(trained, measured):
-        reason = f'has the same images as {measured}'
+        reason = f'has the same images as {measured.path}'
     else:
         return
     raise DataError(
-        f'{trained} {reason}: put each session and subject into one split, in {SPLITS_FILE} '
+        f'{trained.path} {reason}: put each session and subject into one split, in {SPLITS_FILE} '
         f'({_EXAMPLE}) or by the folders of train and validation'
     )
 
@@ -116,17 +128,16 @@ def _subject(session: Path) -> str | None:
     return next((name for name in reversed(folders) if name.startswith('subject')), None)
 
 
-def _same_images(first: Path, second: Path) -> bool:
+def _same_images(one: Session, other: Session) -> bool:
     """Whether an image of a stamp that both recordings have is the same."""
-    with Session.open(first) as one, Session.open(second) as other:
-        for name in one.streams.keys() & other.streams.keys():
-            common, places, others = np.intersect1d(
-                one.streams[name].stamps, other.streams[name].stamps, return_indices=True
-            )
-            for entry in (0, -1) if len(common) else ():
-                pair = one.image(name, places[entry]), other.image(name, others[entry])
-                if np.array_equal(pair[0].image, pair[1].image, equal_nan=True):
-                    return True
+    for name in one.streams.keys() & other.streams.keys():
+        common, places, others = np.intersect1d(
+            one.streams[name].stamps, other.streams[name].stamps, return_indices=True
+        )
+        for entry in (0, -1) if len(common) else ():
+            pair = one.image(name, places[entry]), other.image(name, others[entry])
+            if np.array_equal(pair[0].image, pair[1].image, equal_nan=True):
+                return True
     return False
 
 

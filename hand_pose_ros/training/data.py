@@ -44,7 +44,7 @@ class TrainingData:
         sources = _open(config, world, report)
         self._sources, self._validation = sources[:-1], sources[-1]
         for source in self._sources:
-            if isinstance(source, RecordedClips):
+            if isinstance(source, RecordedClips) and isinstance(self._validation, RecordedClips):
                 source.check_apart(self._validation)
         if self._validation.count == 0:
             raise TrainingError('data.validation is endless: give it a number of clips')

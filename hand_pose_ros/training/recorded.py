@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -61,15 +60,13 @@ class RecordedClips:
         self._clips = dataset.clips(data.frames, overlapping=config.split == 'train')
         self.count = _count(config, len(self._clips))
 
-    def check_apart(self, validation: object) -> None:
+    def check_apart(self, validation: 'RecordedClips') -> None:
         """Refuse sessions that are, or belong together with, those of the validation.
 
         Raises:
             DataError: naming both.
         """
-        if isinstance(validation, RecordedClips):
-            for trained, measured in product(self._sessions, validation._sessions):
-                check_apart(trained, measured)
+        check_apart(self._sessions, validation._sessions)
 
     def read(self, clips: Sequence[int]) -> ViewBatch:
         """Read the clips, without lens distortion and at one size."""

@@ -157,15 +157,15 @@ def test_a_pattern_names_sessions(root):
 
 def test_what_is_trained_on_is_not_measured_on(root, tmp_path):
     first, second = root / 'subject_01' / 'a', root / 'subject_02' / 'a'
-    check_apart(first, second)  # their stamps are the same, their images are not
+    check_apart([first], [second])  # their stamps are the same, their images are not
     with pytest.raises(DataError, match='is trained on and measured on'):
-        check_apart(first, root / 'subject_02' / '..' / 'subject_01' / 'a')
+        check_apart([second, first], [root / 'subject_02' / '..' / 'subject_01' / 'a'])
     with pytest.raises(DataError, match='has the same images as'):
-        check_apart(first, changed(root, tmp_path, lambda labels: labels))
+        check_apart([first], [second, changed(root, tmp_path, lambda labels: labels)])
     other = tmp_path / 'subject_01' / 'b'
     shutil.copytree(second, other)
     with pytest.raises(DataError, match='shows the hands of subject_01'):
-        check_apart(first, other)
+        check_apart([first], [other])
 
 
 def test_what_cannot_be_read_is_one_sentence(root, tmp_path):
