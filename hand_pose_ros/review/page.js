@@ -1,379 +1,303 @@
+// The page: asks the server, shows one frame, and says what a person decides.
 'use strict';
 const token = new URLSearchParams(location.search).get('token');
-const COLOURS = ['#4aa8ff', '#ffa247'];
 const SIDES = ['left', 'right'];
 const VERDICTS = ['unseen', 'accepted', 'rejected'];
 const ORIGINS = ['absent', 'fitted', 'interpolated', 'corrected'];
+const [ABSENT, CORRECTED, UNSEEN, ACCEPTED, REJECTED] = [0, 3, 0, 1, 2];
+const LISTED = 100;
 const $ = (id) => document.getElementById(id);
-const state = { row: 0, show: { skeleton: true, outline: true }, playing: false, orbit: [0.5, 0.35],
-  zoom: 1, drag: null, wanted: 0 };
-let session = null, frame = null, views = [], images = {};
+const state = { row: 0, wanted: 0, going: null, busy: false, playing: false, hold: null, chosen: [0, 1],
+  show: { joints: true, outline: true, points: false } };
+let session = null, frame = null, views = [], images = {}, cloud = [];
 
-async function get(path) {
-  const answer = await fetch(`${path}?token=${token}`);
-  return checked(answer);
-}
-async function post(path, content) {
-  const answer = await fetch(path, { method: 'POST', body: JSON.stringify(content),
-    headers: { 'X-Token': token, 'Content-Type': 'application/json' } });
-  return checked(answer);
-}
-async function checked(answer) {
+async function ask(path, options) {
+  const answer = await fetch(path, options);
   const content = await answer.json();
-  if (!answer.ok) { say(content.error, true); throw new Error(content.error); }
+  if (!answer.ok) throw new Error(content.error);
   return content;
 }
+const get = (path) => ask(`${path}?token=${token}`);
+const post = (path, content) => ask(path, { method: 'POST', body: JSON.stringify(content),
+  headers: { 'X-Token': token, 'Content-Type': 'application/json' } });
 function say(text, bad = false) {
   $('message').textContent = text;
   $('message').className = bad ? 'bad' : '';
+}
+function fail(error) {
+  const gone = error instanceof TypeError;
+  say(gone ? 'hand-pose review does not answer: start it again; all that was saved is kept.' : error.message, true);
 }
 
 async function start() {
   session = await get('/session');
   document.title = `${session.name} - review`;
-  $('name').textContent = session.name;
-  layout();
-  window.addEventListener('resize', draw);
+  $('name').textContent = $('name').title = session.name;
+  if (!session.rows) { say('this session has no frames', true); return; }
+  makeViews();
+  new ResizeObserver(() => { layout(); draw(); }).observe($('views'));
   await go(worst() ?? 0);
 }
-
-function layout() {
-  const panels = [...session.cameras.map((camera) => ({ ...camera })), { name: '3D', modality: '3d' }];
-  const columns = panels.length > 4 ? 3 : 2;
-  $('views').style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-  $('views').style.gridAutoRows = 'minmax(0, 1fr)';
-  for (const panel of panels) {
-    const box = document.createElement('div');
-    box.className = 'view';
-    box.dataset.camera = panel.name;
-    if (panel.modality === '3d' && panels.length % columns) {
-      box.style.gridColumn = `span ${columns - (panels.length % columns) + 1}`;
-    }
-    const canvas = document.createElement('canvas');
+function makeViews() {
+  for (const panel of [...session.cameras, { name: '3D' }]) {
+    const box = document.createElement('div'), canvas = document.createElement('canvas');
     const label = document.createElement('span');
+    box.className = 'view';
     label.textContent = panel.name;
     box.append(canvas, label);
     $('views').append(box);
-    const view = { ...panel, canvas };
+    const view = { ...panel, canvas, box };
     views.push(view);
-    canvas.addEventListener('pointerdown', (event) => press(view, event));
-    canvas.addEventListener('pointermove', (event) => move(view, event));
-    canvas.addEventListener('pointerup', (event) => release(view, event));
-    if (panel.modality === '3d') {
-      canvas.addEventListener('wheel', (event) => {
-        state.zoom *= Math.exp(-event.deltaY * 0.001); event.preventDefault(); draw();
-      }, { passive: false });
-    }
+    if (panel.modality) { reset(view); watchImage(view); } else { resetSpace(view); watchSpace(view); }
   }
+  layout();
+}
+// The number of columns in which images of 4 : 3 become largest; 3D takes what is left of its row.
+function layout() {
+  const { clientWidth: width, clientHeight: height } = $('views'), count = views.length;
+  const size = (columns) => Math.min(width / columns, height / Math.ceil(count / columns) * 4 / 3);
+  let columns = 1;
+  for (let more = 2; more <= count; more += 1) if (size(more) > size(columns)) columns = more;
+  $('views').style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  $('views').style.gridAutoRows = 'minmax(0, 1fr)';
+  views[count - 1].box.style.gridColumn = `span ${(columns - count % columns) % columns + 1}`;
 }
 
-async function go(row) {
-  row = Math.max(0, Math.min(session.rows - 1, row));
-  state.wanted = row;
-  const [answer, loaded] = await Promise.all([get(`/frame/${row}`), load(row)]);
-  if (state.wanted !== row) return;
-  state.row = row; frame = answer; images = loaded;
-  show();
+// Shows a row; while one is being loaded only the last of the rows asked for follows it.
+function go(row) {
+  state.wanted = Math.max(0, Math.min(session.rows - 1, row));
+  state.going ??= follow().finally(() => { state.going = null; });
+  return state.going;
 }
+async function follow() {
+  do {
+    const row = state.wanted;
+    const found = await Promise.all([get(`/frame/${row}`), load(row), points(row)]);
+    state.row = row;
+    [frame, images, cloud] = found;
+    show();
+  } while (state.wanted !== state.row);
+}
+const points = (row) => (state.show.points ? get(`/cloud/${row}`) : []);
 async function load(row) {
   const loaded = {};
   await Promise.all(session.cameras.map((camera) => new Promise((done) => {
     const image = new Image();
     image.onload = () => { loaded[camera.name] = image; done(); };
-    image.onerror = () => done();
+    image.onerror = () => done(); // the set has none of this camera
     image.src = `/image/${camera.name}/${row}?token=${token}`;
   })));
   return loaded;
 }
+
 function show() {
   session.quality[state.row] = frame.quality;
   session.origin[state.row] = frame.origin;
   session.verdict[state.row] = frame.verdict;
-  const seconds = session.seconds[state.row];
-  $('where').textContent = `frame ${state.row + 1} of ${session.rows}, ${seconds.toFixed(2)} s`;
-  showHands(); showList(); draw();
+  $('where').textContent = `frame ${state.row + 1} of ${session.rows}, ${session.seconds[state.row].toFixed(2)} s`;
+  showHands();
+  showList();
+  draw();
   document.body.dataset.row = state.row;
+}
+function draw() {
+  if (!frame) return;
+  for (const view of views) (view.modality ? drawImage : drawSpace)(view);
+  drawTime();
 }
 function showHands() {
   $('hands').textContent = '';
   for (const side of [0, 1]) {
-    const box = document.createElement('div');
-    box.className = 'hand';
-    const name = document.createElement('b');
-    name.className = SIDES[side];
-    name.textContent = SIDES[side];
+    const box = document.createElement('div'), name = document.createElement('b');
+    box.className = state.chosen.includes(side) ? 'hand chosen' : 'hand';
+    name.className = name.textContent = SIDES[side];
     const what = document.createElement('span');
-    what.textContent = `${ORIGINS[frame.origin[side]]}, ${VERDICTS[frame.verdict[side]]}`;
     what.id = `state-${SIDES[side]}`;
-    const numbers = document.createElement('div');
-    const rest = Object.entries(frame.residuals).filter(([, pair]) => pair[side] !== null)
-      .map(([key, pair]) => key === 'pixels' ? `${pair[side].toFixed(1)} px`
-        : `${key} ${(pair[side] * 1000).toFixed(1)} mm`);
-    numbers.textContent = `quality ${frame.quality[side].toFixed(2)} ${rest.join(', ')}`;
-    const buttons = document.createElement('div');
-    buttons.className = 'row';
-    for (const [text, verdict] of [['accept', 1], ['reject', 2]]) {
-      const button = document.createElement('button');
-      button.textContent = text;
-      button.id = `${text}-${SIDES[side]}`;
-      button.className = frame.verdict[side] === verdict ? 'on' : '';
-      button.onclick = () => judge([side], verdict);
-      buttons.append(button);
-    }
-    box.append(name, what, numbers, buttons);
+    const absent = frame.origin[side] === ABSENT;
+    what.textContent = absent ? 'absent' : `${ORIGINS[frame.origin[side]]}, ${VERDICTS[frame.verdict[side]]}`;
+    box.append(name, what);
+    if (!absent) box.append(numbers(side), buttons(side));
     $('hands').append(box);
   }
+  const whose = state.chosen.length === 2 ? 'both' : SIDES[state.chosen[0]];
+  for (const [id, key] of [['accept', 'A'], ['reject', 'R']]) $(id).innerHTML = `${id} ${whose}<kbd>${key}</kbd>`;
 }
-function open(row, side) {
-  return session.origin[row][side] !== 0 && session.verdict[row][side] === 0;
+function numbers(side) {
+  const line = document.createElement('div');
+  line.className = 'numbers';
+  const rest = Object.entries(frame.residuals).filter(([, pair]) => pair[side] !== null)
+    .map(([key, pair]) => (key === 'pixels' ? `${pair[side].toFixed(1)} px` : `${key} ${(pair[side] * 1000).toFixed(1)} mm`));
+  line.textContent = [`quality ${frame.quality[side].toFixed(2)}`, ...rest].join(', ');
+  return line;
 }
+function buttons(side) {
+  const row = document.createElement('div');
+  row.className = 'row';
+  for (const [text, verdict] of [['accept', ACCEPTED], ['reject', REJECTED]]) {
+    const button = document.createElement('button');
+    button.textContent = text;
+    button.id = `${text}-${SIDES[side]}`;
+    button.className = frame.verdict[side] === verdict ? 'on' : '';
+    button.onclick = () => act(() => judge([side], frame.verdict[side] === verdict ? UNSEEN : verdict));
+    row.append(button);
+  }
+  return row;
+}
+const isOpen = (row, side) => session.origin[row][side] !== ABSENT && session.verdict[row][side] === UNSEEN;
 function ranked() {
   const rows = [];
   for (let row = 0; row < session.rows; row += 1) {
-    const scores = [0, 1].filter((side) => open(row, side)).map((side) => session.quality[row][side]);
+    const scores = [0, 1].filter((side) => isOpen(row, side)).map((side) => session.quality[row][side]);
     if (scores.length) rows.push([Math.min(...scores), row]);
   }
   return rows.sort((one, other) => one[0] - other[0]);
 }
-function worst() { const rows = ranked(); return rows.length ? rows[0][1] : null; }
+function worst() { return ranked()[0]?.[1] ?? null; }
 function showList() {
-  const rows = ranked();
-  const total = session.origin.flat().filter((origin) => origin !== 0).length;
-  const seen = session.verdict.flat().filter((verdict) => verdict !== 0).length;
-  $('progress').textContent = `${seen} of ${total} hands judged`;
+  const rows = ranked(), scroll = $('list').scrollTop;
+  const total = session.origin.flat().filter((origin) => origin !== ABSENT).length;
+  const open = session.verdict.flatMap((pair, row) => [0, 1].filter((side) => isOpen(row, side))).length;
+  $('progress').textContent = `${total - open} of ${total} hands judged`;
   $('left-over').textContent = rows.length ? `${rows.length} frames to look at` : 'all judged';
-  $('list').textContent = '';
-  for (const [quality, row] of rows.slice(0, 200)) {
+  $('list').replaceChildren(...rows.slice(0, LISTED).map(([quality, row]) => {
     const button = document.createElement('button');
     button.className = row === state.row ? 'here' : '';
-    const left = document.createElement('span');
-    left.textContent = `frame ${row + 1}`;
-    const right = document.createElement('span');
-    right.textContent = quality.toFixed(2);
-    button.append(left, right);
-    button.onclick = () => go(row);
-    $('list').append(button);
-  }
-}
-async function judge(sides, verdict) {
-  for (const side of sides) {
-    if (frame.origin[side] === 0) continue;
-    const answer = await post('/verdict', { row: state.row, side, verdict });
-    frame.verdict = answer.verdict;
-  }
-  say(`frame ${state.row + 1}: ${VERDICTS[verdict]}, saved`);
-  show();
-}
-async function acceptAbove() {
-  const text = prompt('Accept all unseen hands with at least this quality (0 to 1):', '0.8');
-  const quality = Number.parseFloat(text);
-  if (!(quality >= 0 && quality <= 1)) return;
-  const answer = await post('/accept', { quality });
-  session.verdict = answer.verdict;
-  frame.verdict = answer.verdict[state.row];
-  say(`${answer.accepted} hands accepted, saved`);
-  show();
-}
-async function undo() {
-  const answer = await post('/undo', {});
-  if (answer.row === null) { say('nothing to undo'); return; }
-  session.verdict = answer.verdict;
-  say(`frame ${answer.row + 1}: taken back`);
-  await go(answer.row);
-}
-
-function fit(view) {
-  const { clientWidth: width, clientHeight: height } = view.canvas;
-  const scale = Math.min(width / view.width, height / view.height);
-  return { scale, x: (width - view.width * scale) / 2, y: (height - view.height * scale) / 2 };
-}
-function prepared(canvas) {
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = canvas.clientWidth * ratio;
-  canvas.height = canvas.clientHeight * ratio;
-  const paper = canvas.getContext('2d');
-  paper.scale(ratio, ratio);
-  paper.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
-  return paper;
-}
-function draw() {
-  if (!frame) return;
-  for (const view of views) (view.modality === '3d' ? drawSpace : drawView)(view);
-  drawTime();
-}
-function drawView(view) {
-  const paper = prepared(view.canvas), place = fit(view);
-  paper.translate(place.x, place.y); paper.scale(place.scale, place.scale);
-  if (images[view.name]) paper.drawImage(images[view.name], 0, 0, view.width, view.height);
-  const seen = frame.views[view.name];
-  if (!seen) return;
-  const line = 1 / place.scale;
-  if (state.show.outline) {
-    seen.outlines.forEach((contours, side) => {
-      paper.strokeStyle = COLOURS[side]; paper.lineWidth = 1.3 * line;
-      for (const contour of contours) {
-        paper.beginPath();
-        for (let i = 0; i < contour.length; i += 2) paper.lineTo(contour[i] + .5, contour[i + 1] + .5);
-        paper.closePath(); paper.stroke();
-      }
-    });
-  }
-  if (state.show.skeleton) {
-    seen.pixels.forEach((points, side) => { if (points) skeleton(paper, points, side, line); });
-  }
-  if (state.drag && state.drag.view === view) {
-    paper.strokeStyle = '#fff'; paper.lineWidth = 1.5 * line;
-    paper.beginPath(); paper.arc(state.drag.x, state.drag.y, 6 * line, 0, 7); paper.stroke();
-  }
-}
-function skeleton(paper, points, side, line) {
-  paper.strokeStyle = COLOURS[side]; paper.fillStyle = COLOURS[side]; paper.lineWidth = 1.6 * line;
-  for (const [from, to] of session.bones) {
-    if (!points[from] || !points[to]) continue;
-    paper.beginPath(); paper.moveTo(...points[from]); paper.lineTo(...points[to]); paper.stroke();
-  }
-  for (const point of points) {
-    if (!point) continue;
-    paper.beginPath(); paper.arc(point[0], point[1], 2.6 * line, 0, 7); paper.fill();
-  }
-}
-function drawSpace(view) {
-  const paper = prepared(view.canvas);
-  const { clientWidth: width, clientHeight: height } = view.canvas;
-  const known = frame.joints.filter((joints) => joints).flat().filter((joint) => joint);
-  if (!known.length) return;
-  const middle = [0, 1, 2].map((axis) => known.reduce((sum, joint) => sum + joint[axis], 0) / known.length);
-  const reach = Math.max(...known.map((joint) => Math.hypot(...joint.map((v, i) => v - middle[i]))), .1);
-  const [turn, tilt] = state.orbit;
-  const scale = .42 * Math.min(width, height) / reach * state.zoom;
-  const project = (x, y, z) => {
-    x -= middle[0]; y -= middle[1]; z -= middle[2];
-    const across = Math.cos(turn) * x + Math.sin(turn) * z, deep = -Math.sin(turn) * x + Math.cos(turn) * z;
-    const down = Math.cos(tilt) * y - Math.sin(tilt) * deep;
-    const far = Math.sin(tilt) * y + Math.cos(tilt) * deep;
-    return [width / 2 + scale * across, height / 2 + scale * down, scale * far];
-  };
-  const triangles = [];
-  frame.meshes.forEach((mesh, side) => {
-    if (!mesh) return;
-    const points = [];
-    for (let i = 0; i < mesh.length; i += 3) points.push(project(mesh[i], mesh[i + 1], mesh[i + 2]));
-    const faces = session.faces[side];
-    for (let i = 0; i < faces.length; i += 3) {
-      const [a, b, c] = [points[faces[i]], points[faces[i + 1]], points[faces[i + 2]]];
-      const area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
-      if (area >= 0) continue;
-      const nx = (b[1] - a[1]) * (c[2] - a[2]) - (b[2] - a[2]) * (c[1] - a[1]);
-      const ny = (b[2] - a[2]) * (c[0] - a[0]) - (b[0] - a[0]) * (c[2] - a[2]);
-      // Light from the viewer's upper left.
-      const light = (-area * .85 + nx * .3 + ny * .43) / (1e-9 + Math.hypot(area, nx, ny));
-      triangles.push([a[2] + b[2] + c[2], a, b, c, side, .25 + .75 * Math.max(light, 0)]);
-    }
-  });
-  triangles.sort((one, other) => other[0] - one[0]);
-  for (const [, a, b, c, side, light] of triangles) {
-    const base = side ? [255, 162, 71] : [74, 168, 255];
-    paper.fillStyle = `rgb(${base.map((value) => Math.round(value * light)).join(',')})`;
-    paper.strokeStyle = paper.fillStyle; paper.lineWidth = .6;
-    paper.beginPath(); paper.moveTo(a[0], a[1]); paper.lineTo(b[0], b[1]); paper.lineTo(c[0], c[1]);
-    paper.closePath(); paper.fill(); paper.stroke();
-  }
-}
-function drawTime() {
-  const paper = prepared($('time'));
-  const { clientWidth: width, clientHeight: height } = $('time');
-  const step = width / session.rows;
-  for (let row = 0; row < session.rows; row += 1) {
-    for (const side of [0, 1]) {
-      if (session.origin[row][side] === 0) continue;
-      const verdict = session.verdict[row][side], quality = session.quality[row][side];
-      paper.fillStyle = verdict === 1 ? '#4cc38a' : verdict === 2 ? '#e5636b'
-        : `hsl(${Math.round(10 + 50 * quality)} 70% ${35 + 20 * quality}%)`;
-      const tall = (height / 2 - 2) * (.3 + .7 * quality);
-      paper.fillRect(row * step, side ? height - tall : height / 2 - 1 - tall, Math.max(step, 1), tall);
-    }
-  }
-  paper.fillStyle = '#fff';
-  paper.fillRect(state.row * step, 0, Math.max(step, 2), height);
-}
-
-function pixel(view, event) {
-  const box = view.canvas.getBoundingClientRect(), place = fit(view);
-  return [(event.clientX - box.left - place.x) / place.scale, (event.clientY - box.top - place.y) / place.scale];
-}
-function press(view, event) {
-  view.canvas.setPointerCapture(event.pointerId);
-  if (view.modality === '3d') { state.turning = [event.clientX, event.clientY]; return; }
-  const seen = frame && frame.views[view.name];
-  if (!seen) return;
-  const [x, y] = pixel(view, event), near = 10 / fit(view).scale;
-  let best = null;
-  seen.pixels.forEach((points, side) => (points || []).forEach((point, joint) => {
-    if (!point) return;
-    const away = Math.hypot(point[0] - x, point[1] - y);
-    if (away < near && (!best || away < best.away)) best = { away, side, joint };
+    for (const text of [`frame ${row + 1}`, quality.toFixed(2)]) button.append(Object.assign(document.createElement('span'), { textContent: text }));
+    button.onclick = () => travel(row);
+    return button;
   }));
-  if (best) state.drag = { view, side: best.side, joint: best.joint, x, y, moved: false };
+  $('list').scrollTop = scroll;
 }
-function move(view, event) {
-  if (state.turning && view.modality === '3d') {
-    state.orbit[0] += (event.clientX - state.turning[0]) * .01;
-    state.orbit[1] += (event.clientY - state.turning[1]) * .01;
-    state.turning = [event.clientX, event.clientY];
-    draw();
-  } else if (state.drag && state.drag.view === view) {
-    [state.drag.x, state.drag.y] = pixel(view, event);
-    state.drag.moved = true;
-    drawView(view);
+// One bar a frame and hand, left above right; where frames are narrower than a pixel the worst of them.
+function drawTime() {
+  const paper = prepared($('time')), { clientWidth: width, clientHeight: height } = $('time');
+  const bars = Math.min(session.rows, Math.floor(width)), step = width / bars, half = height / 2;
+  const rank = (row, side) => (isOpen(row, side) ? session.quality[row][side] : 2 - session.verdict[row][side] / 4);
+  for (let bar = 0; bar < bars; bar += 1) {
+    const first = Math.floor(bar * session.rows / bars), last = Math.floor((bar + 1) * session.rows / bars);
+    for (const side of [0, 1]) {
+      let row = null;
+      for (let other = first; other < last; other += 1) {
+        if (session.origin[other][side] !== ABSENT && (row === null || rank(other, side) < rank(row, side))) row = other;
+      }
+      if (row === null) continue;
+      const quality = session.quality[row][side], tall = (half - 2) * (.25 + .75 * quality);
+      paper.fillStyle = colour(row, side);
+      paper.fillRect(bar * step, side ? height - tall : half - 1 - tall, Math.max(step - (step > 4 ? 1 : 0), 1), tall);
+    }
   }
+  paper.fillStyle = '#ffffff';
+  paper.fillRect((state.row + .5) * width / session.rows - 1, 0, 2, height);
 }
-async function release(view) {
-  state.turning = null;
-  const drag = state.drag;
-  state.drag = null;
-  if (!drag || drag.view !== view || !drag.moved) { draw(); return; }
-  say(`refitting ${SIDES[drag.side]} ${session.joints[drag.joint]}...`);
-  frame = await post('/drag', { row: state.row, side: drag.side, joint: drag.joint, camera: view.name,
-    x: drag.x, y: drag.y });
-  say(`${SIDES[drag.side]} ${session.joints[drag.joint]} corrected, saved`);
-  show();
+function colour(row, side) {
+  const verdict = session.verdict[row][side];
+  if (verdict === REJECTED) return '#e0525c';
+  if (session.origin[row][side] === CORRECTED) return '#3fb6c9';
+  return verdict === ACCEPTED ? '#4cc38a' : `hsl(42 68% ${28 + 34 * session.quality[row][side]}%)`;
 }
 
-function toggle(name) {
-  state.show[name] = !state.show[name];
-  $(name).className = state.show[name] ? 'on' : '';
-  draw();
+// One change at a time; what is asked for meanwhile is dropped, so that nothing unseen is judged.
+async function act(work) {
+  if (state.busy || !frame) return;
+  state.busy = true;
+  try { await work(); } catch (error) { fail(error); } finally { state.busy = false; }
 }
-async function play() {
-  state.playing = !state.playing;
-  $('play').className = state.playing ? 'on' : '';
-  while (state.playing && state.row < session.rows - 1) await go(state.row + 1);
-  state.playing = false;
-  $('play').className = '';
+function travel(row) { if (session?.rows) go(row).catch(fail); }
+async function judge(sides, verdict) {
+  const { row } = state;
+  const answer = await post('/verdict', { row, sides, verdict });
+  session.verdict[row] = answer.verdict;
+  if (row === state.row) frame.verdict = answer.verdict;
+  say(`frame ${row + 1} ${sides.map((side) => SIDES[side]).join(' and ')}: ${VERDICTS[verdict]}, saved`);
+  show();
+}
+// On to the next frame once nothing of this one is left to judge.
+async function judgeAndGoOn(verdict) {
+  await judge(state.chosen, verdict);
+  if (![0, 1].some((side) => isOpen(state.row, side))) await nextWorst();
 }
 async function nextWorst() {
   const row = worst();
   if (row === null) say('all hands are judged'); else await go(row);
 }
-async function judgeAndGoOn(verdict) { await judge([0, 1], verdict); await nextWorst(); }
-$('skeleton').onclick = () => toggle('skeleton');
-$('outline').onclick = () => toggle('outline');
-$('play').onclick = play;
-$('worst').onclick = nextWorst;
-$('undo').onclick = undo;
-$('accept-above').onclick = acceptAbove;
-$('accept').onclick = () => judge([0, 1], 1);
-$('reject').onclick = () => judge([0, 1], 2);
-$('time').onpointerdown = (event) => {
+async function undo() {
+  const answer = await post('/undo', {});
+  if (answer.row === null) { say('nothing to take back'); return; }
+  Object.assign(session, answer.session);
+  say(`frame ${answer.row + 1}: taken back, saved`);
+  await go(answer.row);
+}
+async function drag(hold) {
+  drawImage(hold.view);
+  await act(async () => {
+    const what = `frame ${hold.row + 1} ${SIDES[hold.side]} ${session.joints[hold.joint]}`;
+    say(`${what}: fitting...`);
+    await post('/drag', { row: hold.row, side: hold.side, joint: hold.joint, camera: hold.view.name, x: hold.x, y: hold.y });
+    say(`${what}: corrected, saved`);
+    await go(hold.row);
+  });
+}
+function aboveLimit() {
+  const limit = Number($('limit').value);
+  let count = 0;
+  for (let row = 0; row < session.rows; row += 1) {
+    count += [0, 1].filter((side) => isOpen(row, side) && session.quality[row][side] >= limit).length;
+  }
+  $('so-many').textContent = `${count} unseen hands have a quality of ${limit.toFixed(2)} or more. One undo takes all of it back.`;
+  $('above-yes').textContent = `accept ${count} hands`;
+}
+async function acceptAbove() {
+  $('above').close();
+  const answer = await post('/accept', { quality: Number($('limit').value) });
+  session.verdict = answer.verdict;
+  frame.verdict = answer.verdict[state.row];
+  say(`${answer.accepted} hands accepted, saved`);
+  show();
+}
+async function toggle(name) {
+  state.show[name] = !state.show[name];
+  $(name).className = state.show[name] ? 'on' : '';
+  if (name === 'points') cloud = await points(state.row);
+  draw();
+}
+function choose(sides) { state.chosen = sides; showHands(); }
+async function play() {
+  state.playing = !state.playing;
+  $('play').className = state.playing ? 'on' : '';
+  while (state.playing && state.row < session.rows - 1) {
+    const begun = performance.now(), pause = 1000 * (session.seconds[state.row + 1] - session.seconds[state.row]);
+    await go(state.row + 1);
+    await new Promise((done) => { setTimeout(done, Math.max(0, Math.min(1000, pause) - performance.now() + begun)); });
+  }
+  state.playing = false;
+  $('play').className = '';
+}
+
+for (const name of ['joints', 'outline', 'points']) $(name).onclick = () => toggle(name).catch(fail);
+$('play').onclick = () => play().catch(fail);
+$('worst').onclick = () => act(nextWorst);
+$('undo').onclick = () => act(undo);
+$('accept').onclick = () => act(() => judgeAndGoOn(ACCEPTED));
+$('reject').onclick = () => act(() => judgeAndGoOn(REJECTED));
+$('accept-above').onclick = () => { aboveLimit(); $('above').showModal(); };
+$('limit').oninput = aboveLimit;
+$('above-yes').onclick = () => act(acceptAbove);
+$('above-no').onclick = () => $('above').close();
+const scrub = (event) => {
   const box = $('time').getBoundingClientRect();
-  go(Math.floor((event.clientX - box.left) / box.width * session.rows));
+  travel(Math.floor((event.clientX - box.left) / box.width * session.rows));
 };
-const KEYS = { a: () => judgeAndGoOn(1), r: () => judgeAndGoOn(2), n: nextWorst, z: undo,
-  j: () => toggle('skeleton'), o: () => toggle('outline'), ' ': play,
-  ArrowLeft: () => go(state.row - 1), ArrowRight: () => go(state.row + 1) };
+$('time').onpointerdown = (event) => { $('time').setPointerCapture(event.pointerId); scrub(event); };
+$('time').onpointermove = (event) => { if (event.buttons & 1) scrub(event); };
+const KEYS = { a: $('accept').onclick, r: $('reject').onclick, n: $('worst').onclick, z: $('undo').onclick,
+  j: $('joints').onclick, o: $('outline').onclick, p: $('points').onclick, ' ': $('play').onclick,
+  1: () => choose([0]), 2: () => choose([1]), 3: () => choose([0, 1]) };
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30, Home: -Infinity, End: Infinity };
 document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+  const step = STEPS[event.key], key = KEYS[event.key.toLowerCase()];
+  if (!frame || event.ctrlKey || event.metaKey || event.altKey || $('above').open || !(step || key)) return;
   event.preventDefault();
-  KEYS[event.key]();
+  if (step) travel(state.wanted + step * (event.shiftKey ? 10 : 1));
+  else if (!event.repeat) key(); // a key held down shall not judge what nobody has seen
 });
-start().catch((error) => say(String(error.message || error), true));
+start().catch(fail);

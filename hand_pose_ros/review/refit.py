@@ -35,12 +35,16 @@ class Pin:
         pixel: (2,) of the camera's image.
         camera: intrinsics.
         T_cam_world: (4, 4) maps points of the labels' frame into the camera.
+        there: (3,) the joint in the neighbouring frame, metres.
+        share: how far on its way there the joint was when the image was taken, 0 to 1.
     """
 
     joint: int
     pixel: Array
     camera: Camera
     T_cam_world: Array
+    there: Array
+    share: float
 
 
 def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandModelParameters:
@@ -101,6 +105,7 @@ def _joints(model: HandModel, hand: HandModelParameters) -> Array:
 
 
 def _pixels(joint: Array, pin: Pin) -> Array:
+    joint = (1.0 - pin.share) * joint + pin.share * pin.there
     seen = pin.T_cam_world[:3, :3] @ joint + pin.T_cam_world[:3, 3]
     return np.asarray(pin.camera.project(seen[None])[0])
 

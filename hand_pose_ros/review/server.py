@@ -15,12 +15,13 @@ from hand_pose_ros.review.work import Drag, ReviewWork
 
 HOST = '127.0.0.1'
 _PAGE = Path(__file__).with_name('page.html')
-_SCRIPT = Path(__file__).with_name('page.js')
+_SCRIPTS = ('page.js', 'images.js', 'space.js')
 _LONGEST_BODY = 10_000
+_IDLE = 60.0  # seconds after which a silent connection is closed
 _NAMES = ('127.0.0.1', 'localhost')
 # Nothing but what the page itself brings may be loaded or run.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 
@@ -66,6 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: ReviewServer
     protocol_version = 'HTTP/1.1'
+    timeout = _IDLE
 
     def do_GET(self) -> None:
         """Answer with the page, data or an image."""
@@ -76,17 +78,20 @@ class _Handler(BaseHTTPRequestHandler):
         parts = [part for part in address.path.split('/') if part]
         work = self.server.work
         if not parts:
-            script = f'page.js?token={self.server.token}'.encode()
-            page = _PAGE.read_bytes().replace(b'page.js', script)
+            query = f'.js?token={self.server.token}"'.encode()
+            page = _PAGE.read_bytes().replace(b'.js"', query)
             self._send(page, 'text/html; charset=utf-8')
-        elif parts == ['page.js']:
-            self._send(_SCRIPT.read_bytes(), 'text/javascript; charset=utf-8')
+        elif len(parts) == 1 and parts[0] in _SCRIPTS:
+            script = _PAGE.with_name(parts[0]).read_bytes()
+            self._send(script, 'text/javascript; charset=utf-8')
         elif parts == ['session']:
             self._answer(work.summary)
         elif len(parts) == 2 and parts[0] == 'frame' and parts[1].isdecimal():
             self._answer(lambda: work.frame(int(parts[1])))
+        elif len(parts) == 2 and parts[0] == 'cloud' and parts[1].isdecimal():
+            self._answer(lambda: work.cloud(int(parts[1])))
         elif len(parts) == 3 and parts[0] == 'image' and parts[2].isdecimal():
-            self._send_image(parts[1], int(parts[2]))
+            self._send_image(parts[1], parts[2])
         else:
             self._refuse(HTTPStatus.NOT_FOUND, 'there is no such page.')
 
@@ -122,15 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
             content = work()
         except HandPoseError as error:
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             self._refuse(HTTPStatus.BAD_REQUEST, f'the request makes no sense ({error!r}).')
         else:
             self._send(json.dumps(content, allow_nan=False).encode(), 'application/json')
 
-    def _send_image(self, camera: str, row: int) -> None:
+    def _send_image(self, camera: str, row: str) -> None:
         try:
-            content = self.server.work.image(camera, row)
-        except HandPoseError as error:
+            # A number of very many digits is none for int() either.
+            content = self.server.work.image(camera, int(row))
+        except (HandPoseError, ValueError) as error:
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
             return
         if content is None:
@@ -158,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _judge(work: ReviewWork, asked: dict[str, Any]) -> dict[str, Any]:
-    work.judge(int(asked['row']), int(asked['side']), int(asked['verdict']))
+    sides = [int(side) for side in asked['sides']]
+    work.judge(int(asked['row']), sides, int(asked['verdict']))
     return {'verdict': work.labels.verdict[int(asked['row'])].tolist()}
 
 
@@ -171,7 +178,7 @@ def _accept(work: ReviewWork, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _undo(work: ReviewWork, asked: dict[str, Any]) -> dict[str, Any]:
     del asked
-    return {'row': work.undo(), 'verdict': work.labels.verdict.tolist()}
+    return {'row': work.undo(), 'session': work.scores()}
 
 
 def _drag(work: ReviewWork, asked: dict[str, Any]) -> dict[str, Any]:

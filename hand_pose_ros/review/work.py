@@ -1,27 +1,25 @@
 """ReviewWork: one session under review: its images, its labels, and what a person says of them."""
 
+import math
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.annotation.label_masks import (
-    ImagePlace,
-    LabelledMeshes,
-    image_places,
-    label_mask,
-)
+from hand_pose_ros.annotation.label_masks import LabelledMeshes, image_places, neighbour
 from hand_pose_ros.annotation.poses import hand_model
+from hand_pose_ros.annotation.work import owned
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.hand_model.hand_pose import HandModelParameters
+from hand_pose_ros.review.cloud import measured_points
+from hand_pose_ros.review.history import History
 from hand_pose_ros.review.refit import Pin, refit
-from hand_pose_ros.rig.frame import Modality
-from hand_pose_ros.rig.thermal import agc
+from hand_pose_ros.review.views import joints_at, listed, overlay, picture
 from hand_pose_ros.sessions.labels import (
     ABSENT,
     ACCEPTED,
@@ -36,9 +34,8 @@ from hand_pose_ros.skeleton import BONES, JOINT_NAMES, SIDES
 
 Array = NDArray[np.float64]
 
-_CACHED = 96  # encoded images
-_NEAR, _FAR = 0.15, 1.5  # metres, ends of the colours of depth
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 88]
+_CACHED = 96  # encoded images, some 50 kB each
+_PARAMETERS = ('global_orient', 'hand_pose', 'betas', 'translation')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,24 +62,25 @@ class ReviewWork:
     """A session's labels as they are reviewed; every change is saved before it is answered."""
 
     def __init__(self, path: Path) -> None:
-        """Open the session and its labels.
+        """Open the session and its labels, and keep others from changing them meanwhile.
 
         Raises:
-            DataError: if there are no labels, or those of another recording.
+            DataError: if there are no labels, those of another recording, or another process
+                changes them.
             BagError: if the bag cannot be read.
         """
-        self.session = Session.open(path)
-        try:
-            self.folder = labels_folder(self.session.path)
+        self.folder = labels_folder(path)
+        with ExitStack() as opened:
+            self.session = opened.enter_context(Session.open(path))
+            if self.folder.is_dir():
+                opened.enter_context(owned(self.folder))
             self.labels = SessionLabels.load(self.folder)
             self._check()
-        except BaseException:
-            self.session.close()
-            raise
+            self._opened = opened.pop_all()
         self._lock = threading.RLock()
         self._images: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._pins: dict[tuple[int, int], dict[tuple[str, int], Pin]] = {}
-        self._undo: list[tuple[int, int, int]] = []
+        self._history = History()
 
     def summary(self) -> dict[str, Any]:
         """Return what the page needs to know of the whole session."""
@@ -97,35 +95,41 @@ class ReviewWork:
         return {
             'name': self.session.path.name, 'rows': len(labels.stamps), 'cameras': cameras,
             'seconds': ((labels.stamps - labels.stamps[:1]) * 1e-9).round(4).tolist(),
-            'quality': labels.quality.round(4).tolist(), 'origin': labels.origin.tolist(),
-            'verdict': labels.verdict.tolist(), 'bones': [list(bone) for bone in BONES],
-            'joints': list(JOINT_NAMES),
+            'bones': [list(bone) for bone in BONES], 'joints': list(JOINT_NAMES),
             'faces': [hand_model(side).data.faces.ravel().tolist() for side in SIDES],
+            **self.scores(),
         }  # fmt: skip
+
+    def scores(self) -> dict[str, Any]:
+        """Return quality, origin and verdict of all hands, in plain values."""
+        with self._lock:
+            labels = self.labels
+            return {
+                'quality': labels.quality.round(4).tolist(), 'origin': labels.origin.tolist(),
+                'verdict': labels.verdict.tolist(),
+            }  # fmt: skip
 
     def frame(self, row: int) -> dict[str, Any]:
         """Return the labels of a row, in 3D and in every image of its set."""
         with self._lock:
             number = self._number(row)
             labels = self.labels
-            meshes = LabelledMeshes(labels)
-            views = {}
-            for place in image_places(self.session, number):
-                at_stamp = meshes.at(row, place.stamp)
-                views[place.camera] = {
-                    'pixels': [self._pixels(place, row, side) for side in range(2)],
-                    'outlines': _outlines(label_mask(place, at_stamp)),
-                }
+            # A rejected hand is still shown: whoever rejected it may think again.
+            meshes = LabelledMeshes(replace(labels, verdict=np.zeros_like(labels.verdict)))
             here = meshes.at(row, int(labels.stamps[row]))
             return {
-                'row': row, 'views': views,
+                'row': row,
+                'views': {
+                    place.camera: overlay(labels, meshes, place, row)
+                    for place in image_places(self.session, number)
+                },
                 'quality': labels.quality[row].round(4).tolist(),
                 'origin': labels.origin[row].tolist(), 'verdict': labels.verdict[row].tolist(),
                 'residuals': {
-                    name: [_number(value) for value in values[row]]
+                    name: [_finite(value) for value in values[row]]
                     for name, values in labels.residuals.items()
                 },
-                'joints': [_listed(joints) for joints in labels.joints[row]],
+                'joints': [listed(joints) for joints in labels.joints[row]],
                 'meshes': [None if mesh is None else mesh.round(4).ravel().tolist()
                            for mesh in here],
             }  # fmt: skip
@@ -135,31 +139,41 @@ class ReviewWork:
         with self._lock:
             key = (camera, row)
             if key not in self._images:
-                number = self._number(row)
-                if camera not in self.session.sets[number]:
+                entry = self.session.sets[self._number(row)]
+                if camera not in entry:
                     return None
-                stream = self.session.frame(number, (camera,)).streams[camera]
-                modality = self.session.rig.cameras[camera].modality
-                shown = _shown(stream.image, modality, stream.white_hot)
-                self._images[key] = cv2.imencode('.jpg', shown, _JPEG)[1].tobytes()
+                stream = self.session.image(camera, entry[camera])
+                self._images[key] = picture(stream, self.session.rig.cameras[camera].modality)
                 while len(self._images) > _CACHED:
                     self._images.popitem(last=False)
             self._images.move_to_end(key)
             return self._images[key]
 
-    def judge(self, row: int, side: int, verdict: int) -> None:
-        """Accept, reject or forget what was said of a hand, and save it.
+    def cloud(self, row: int) -> list[float]:
+        """Return what depth cameras measured near the hands of a row: flat x, y, z, ... metres."""
+        with self._lock:
+            number = self._number(row)
+            found = [np.zeros((0, 3))]
+            for place in image_places(self.session, number):
+                if self.session.rig.cameras[place.camera].modality != 'depth':
+                    continue
+                image = self.session.image(place.camera, self.session.sets[number][place.camera])
+                joints = joints_at(self.labels, row, place.stamp).reshape(-1, 3)
+                known = joints[np.isfinite(joints).all(axis=1)]
+                found.append(measured_points(image.image, place, known))
+            return list(np.concatenate(found).round(4).ravel().tolist())
+
+    def judge(self, row: int, sides: list[int], verdict: int) -> None:
+        """Accept, reject or forget what was said of hands of a row, and save it.
 
         Raises:
             DataError: if there is no such row, side or verdict, or it cannot be saved.
         """
         with self._lock:
             self._number(row)
-            if side not in (0, 1) or verdict not in (UNSEEN, ACCEPTED, REJECTED):
-                raise DataError(f'side {side} or verdict {verdict} does not exist.')
-            self._undo.append((row, side, int(self.labels.verdict[row, side])))
-            self.labels.verdict[row, side] = verdict
-            self.labels.save_verdicts(self.folder)
+            if not set(sides) <= {0, 1} or verdict not in (UNSEEN, ACCEPTED, REJECTED):
+                raise DataError(f'sides {sides} or verdict {verdict} do not exist.')
+            self._judge([(row, side) for side in sides if self.labels.origin[row, side]], verdict)
 
     def accept_above(self, quality: float) -> int:
         """Accept all unseen hands of at least a quality; return how many."""
@@ -168,20 +182,22 @@ class ReviewWork:
             chosen = (
                 (labels.origin != ABSENT) & (labels.verdict == UNSEEN) & (labels.quality >= quality)
             )
-            self._undo += [(int(row), int(side), UNSEEN) for row, side in np.argwhere(chosen)]
-            labels.verdict[chosen] = ACCEPTED
-            labels.save_verdicts(self.folder)
-            return int(chosen.sum())
+            hands = [(int(row), int(side)) for row, side in np.argwhere(chosen)]
+            self._judge(hands, ACCEPTED)
+            return len(hands)
 
     def undo(self) -> int | None:
-        """Take the last verdict back; return its row, or None if there is none."""
+        """Take the last step back, and save that; return its row, or None if there is none."""
         with self._lock:
-            if not self._undo:
-                return None
-            row, side, before = self._undo.pop()
-            self.labels.verdict[row, side] = before
-            self.labels.save_verdicts(self.folder)
-            return row
+            hands = self._history.take_back()
+            for hand in hands:
+                hand.restore(self.labels)
+                if hand.values:
+                    self._pins.pop((hand.row, hand.side), None)
+                    self.labels.save_correction(self.folder, hand.row, hand.side)
+            if hands:
+                self.labels.save_verdicts(self.folder)
+            return hands[0].row if hands else None
 
     def drag(self, drag: Drag) -> None:
         """Refit a hand to a dragged joint, and all dragged before in its frame, and save it.
@@ -190,35 +206,66 @@ class ReviewWork:
             DataError: if there is no such hand or camera, or no hand projects there.
         """
         with self._lock:
-            number = self._number(drag.row)
-            if drag.side not in (0, 1) or not 0 <= drag.joint < len(JOINT_NAMES):
-                raise DataError(f'side {drag.side} or joint {drag.joint} does not exist.')
-            if self.labels.origin[drag.row, drag.side] == ABSENT:
-                raise DataError(f'row {drag.row} has no {SIDES[drag.side]} hand to correct.')
-            places = {place.camera: place for place in image_places(self.session, number)}
-            if drag.camera not in places:
-                raise DataError(f'row {drag.row} has no image of camera {drag.camera!r}.')
-            place = places[drag.camera]
-            pins = self._pins.setdefault((drag.row, drag.side), {})
-            pins[drag.camera, drag.joint] = Pin(
-                joint=drag.joint, pixel=np.array([drag.x, drag.y]), camera=place.intrinsics,
-                T_cam_world=place.T_cam_world,
-            )  # fmt: skip
+            pin = self._pin(drag)
+            pins = self._pins.get((drag.row, drag.side), {}) | {(drag.camera, drag.joint): pin}
             fitted = refit(drag.side, self._parameters(drag.row, drag.side), list(pins.values()))
-            self._write(drag.row, drag.side, fitted)
+            with self._history.step(self.labels, [(drag.row, drag.side)], with_pose=True):
+                self._write(drag.row, drag.side, fitted)
+            self._pins[drag.row, drag.side] = pins
+
+    def counts(self) -> dict[str, int]:
+        """Return how many hands there are, and what was said of them."""
+        with self._lock:
+            labels = self.labels
+            known = labels.origin != ABSENT
+            return {
+                'frames': len(labels.stamps), 'hands': int(known.sum()),
+                'accepted': int((known & (labels.verdict == ACCEPTED)).sum()),
+                'rejected': int((known & (labels.verdict == REJECTED)).sum()),
+                'corrected': int((labels.origin == CORRECTED).sum()),
+            }  # fmt: skip
 
     def close(self) -> None:
-        """Release the bag."""
-        self.session.close()
+        """Release the bag and the labels."""
+        self._opened.close()
+
+    def _judge(self, hands: list[tuple[int, int]], verdict: int) -> None:
+        with self._history.step(self.labels, hands):
+            for row, side in hands:
+                self.labels.verdict[row, side] = verdict
+            self.labels.save_verdicts(self.folder)
+
+    def _pin(self, drag: Drag) -> Pin:
+        number = self._number(drag.row)
+        if drag.side not in (0, 1) or not 0 <= drag.joint < len(JOINT_NAMES):
+            raise DataError(f'side {drag.side} or joint {drag.joint} does not exist.')
+        if self.labels.origin[drag.row, drag.side] == ABSENT:
+            raise DataError(f'row {drag.row} has no {SIDES[drag.side]} hand to correct.')
+        places = {place.camera: place for place in image_places(self.session, number)}
+        if drag.camera not in places:
+            raise DataError(f'row {drag.row} has no image of camera {drag.camera!r}.')
+        place = places[drag.camera]
+        width, height = place.intrinsics.width, place.intrinsics.height
+        # A joint may well be outside of the image, but not where no hand could be.
+        near = -width <= drag.x <= 2 * width and -height <= drag.y <= 2 * height
+        if not near or not (math.isfinite(drag.x) and math.isfinite(drag.y)):
+            raise DataError(f'pixel ({drag.x}, {drag.y}) is far outside of {drag.camera} images.')
+        other, share = neighbour(self.labels.stamps, drag.row, place.stamp)
+        there = self.labels.joints[other, drag.side, drag.joint]
+        if not np.isfinite(there).all():
+            there, share = np.zeros(3), 0.0
+        return Pin(
+            joint=drag.joint, pixel=np.array([drag.x, drag.y]), camera=place.intrinsics,
+            T_cam_world=place.T_cam_world, there=there.copy(), share=share,
+        )  # fmt: skip
 
     def _write(self, row: int, side: int, fitted: HandModelParameters) -> None:
         labels = self.labels
-        for name in ('global_orient', 'hand_pose', 'betas', 'translation'):
+        for name in _PARAMETERS:
             getattr(labels, name)[row, side] = getattr(fitted, name)
         labels.joints[row, side] = hand_model(SIDES[side]).joints(
-            fitted.global_orient[None], fitted.hand_pose[None], fitted.betas[None],
-            fitted.translation[None],
-        )[0]  # fmt: skip
+            *(getattr(fitted, name)[None] for name in _PARAMETERS)
+        )[0]
         labels.origin[row, side] = CORRECTED
         labels.verdict[row, side] = ACCEPTED
         labels.quality[row, side] = 1.0
@@ -226,19 +273,9 @@ class ReviewWork:
         labels.save_verdicts(self.folder)
 
     def _parameters(self, row: int, side: int) -> HandModelParameters:
-        labels = self.labels
         return HandModelParameters(
-            global_orient=labels.global_orient[row, side].copy(),
-            hand_pose=labels.hand_pose[row, side].copy(), betas=labels.betas[row, side].copy(),
-            translation=labels.translation[row, side].copy(),
-        )  # fmt: skip
-
-    def _pixels(self, place: ImagePlace, row: int, side: int) -> list[Any] | None:
-        joints = self.labels.joints[row, side]
-        if not np.isfinite(joints).all():
-            return None
-        seen = joints @ place.T_cam_world[:3, :3].T + place.T_cam_world[:3, 3]
-        return _listed(place.intrinsics.project(seen))
+            **{name: getattr(self.labels, name)[row, side].copy() for name in _PARAMETERS}
+        )
 
     def _number(self, row: int) -> int:
         if not 0 <= row < len(self.labels.stamps):
@@ -255,40 +292,5 @@ class ReviewWork:
             )
 
 
-def _shown(image: NDArray[Any], modality: Modality, white_hot: bool) -> NDArray[np.uint8]:
-    """Return an image as people see it best, B, G, R."""
-    if modality == 'rgb':
-        return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    if modality == 'depth':
-        share = np.clip((image - _NEAR) / (_FAR - _NEAR), 0.0, 1.0)
-        grey = (255 * (1 - np.nan_to_num(share, nan=1.0))).astype(np.uint8)
-        coloured = cv2.applyColorMap(grey, cv2.COLORMAP_TURBO)
-        coloured[~np.isfinite(image)] = 0
-        return coloured
-    if modality == 'thermal' and not white_hot:
-        image = np.invert(image)
-    return image if image.dtype == np.uint8 else agc(image)
-
-
-def _outlines(mask: NDArray[np.uint8]) -> list[list[list[int]]]:
-    """Return the outlines of each hand: per side a list of flat x, y, x, y, ..."""
-    found = []
-    for value in (1, 2):
-        contours, _ = cv2.findContours(
-            (mask == value).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_TC89_L1
-        )
-        found.append([contour.ravel().tolist() for contour in contours if len(contour) > 2])
-    return found
-
-
-def _listed(points: Array) -> list[Any] | None:
-    """Return points as nested lists; None for those that are not finite."""
-    if not np.isfinite(points).any():
-        return None
-    rows = np.round(points, 4).tolist()
-    finite = [bool(np.isfinite(row).all()) for row in points]
-    return [row if good else None for row, good in zip(rows, finite, strict=True)]
-
-
-def _number(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return round(float(value), 5) if np.isfinite(value) else None

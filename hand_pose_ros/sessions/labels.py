@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,17 @@ ABSENT, FITTED, INTERPOLATED, CORRECTED = range(4)
 # What a person said of it.
 UNSEEN, ACCEPTED, REJECTED = range(3)
 
+# What a correction changes of a hand.
+CORRECTABLE = (
+    'joints', 'global_orient', 'hand_pose', 'betas', 'translation', 'quality', 'origin',
+)  # fmt: skip
+
 RIG_FILE = 'rig.yaml'
 _TABLE = 'labels.npz'
 _VERDICTS = 'verdicts.json'
 # Hands corrected since the table was written, one JSON object a line.
 _CORRECTIONS = 'corrections.jsonl'
 _RESIDUAL = 'residual_'
-_CORRECTED = ('joints', 'global_orient', 'hand_pose', 'betas', 'translation')
 _SHAPES = {
     'joints': (2, 21, 3), 'global_orient': (2, 3), 'hand_pose': (2, 15, 3), 'betas': (2, 10),
     'translation': (2, 3), 'quality': (2,), 'origin': (2,),
@@ -136,21 +140,22 @@ class SessionLabels:
         replace_file(folder / _VERDICTS, (json.dumps(content, indent=1) + '\n').encode())
 
     def save_correction(self, folder: Path, row: int, side: int) -> None:
-        """Append one corrected hand to a journal: quicker than writing the whole table again.
+        """Append one hand as it is now to a journal: quicker than writing the whole table again.
 
         Raises:
             DataError: if it cannot be written.
         """
-        values = {name: getattr(self, name)[row, side].tolist() for name in _CORRECTED}
+        values = {name: getattr(self, name)[row, side].tolist() for name in CORRECTABLE}
         line = json.dumps({'stamp': int(self.stamps[row]), 'side': side, **values}) + '\n'
         path = folder / _CORRECTIONS
         try:
-            with path.open('a', encoding='utf-8') as stream:
-                stream.write(line)
+            with path.open('a+b') as stream:
+                _cut_torn_line(stream)
+                stream.write(line.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            raise DataError(f'{path} cannot be written ({error.strerror}).') from None
+            raise DataError(f'{path} cannot be written ({error.strerror}): free it.') from None
 
     @classmethod
     def load(cls, folder: Path) -> 'SessionLabels':
@@ -188,6 +193,16 @@ def labelled_rig(session: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def _cut_torn_line(stream: BinaryIO) -> None:
+    """Remove the part of a line that a kill, or a full disk, has left at a journal's end."""
+    if not stream.seek(0, os.SEEK_END):
+        return
+    stream.seek(-1, os.SEEK_END)
+    if stream.read() != b'\n':
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b'\n') + 1)
+
+
 def _apply_corrections(labels: SessionLabels, path: Path) -> None:
     """Enter the journal of corrections; a last line that a kill has cut is left out."""
     if not path.is_file():
@@ -198,19 +213,17 @@ def _apply_corrections(labels: SessionLabels, path: Path) -> None:
         try:
             entry = json.loads(line)
             row, side = rows.get(int(entry['stamp'])), int(entry['side'])
-            values = {name: np.array(entry[name], np.float64) for name in _CORRECTED}
+            values = {name: np.array(entry[name], np.float64) for name in CORRECTABLE}
             good = side in (0, 1) and all(
-                values[name].shape == getattr(labels, name).shape[2:] for name in _CORRECTED
+                value.shape == getattr(labels, name).shape[2:] for name, value in values.items()
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(f'{path} line {number + 1} is damaged ({error}): remove it.') from None
-        if not good:
+        if not good or values['origin'] not in range(CORRECTED + 1):
             raise DataError(f'{path} line {number + 1} is no corrected hand: remove it.')
         if row is not None:
-            for name in _CORRECTED:
-                getattr(labels, name)[row, side] = values[name]
-            labels.origin[row, side] = CORRECTED
-            labels.quality[row, side] = 1.0
+            for name, value in values.items():
+                getattr(labels, name)[row, side] = value
 
 
 def _read_verdicts(path: Path, stamps: NDArray[np.int64]) -> Flags:

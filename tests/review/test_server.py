@@ -33,7 +33,9 @@ def test_it_listens_on_this_machine_alone(server):
     assert len(server.token) >= 20
 
 
-@pytest.mark.parametrize('path', ['/', '/page.js', '/session', '/frame/0', '/image/rgb/0'])
+@pytest.mark.parametrize(
+    'path', ['/', '/page.js', '/space.js', '/session', '/frame/0', '/image/rgb/0', '/cloud/0']
+)
 def test_nothing_is_shown_without_the_token(server, path):
     assert ask(server, path)[0] == 200
     for token in ('', 'x', server.token[:-1], server.token + 'a'):
@@ -49,11 +51,11 @@ def test_a_site_that_points_its_own_name_here_is_refused(server):
 
 def test_changes_need_the_token_in_a_header(server, work):
     base = f'http://127.0.0.1:{server.server_port}/verdict?token={server.token}'
-    body = json.dumps({'row': 0, 'side': 0, 'verdict': 2}).encode()
+    body = json.dumps({'row': 0, 'sides': [0], 'verdict': 2}).encode()
     with pytest.raises(urllib.error.HTTPError, match='403'):
         urllib.request.urlopen(urllib.request.Request(base, body))
     assert not work.labels.verdict.any()
-    assert ask(server, '/verdict', {'row': 0, 'side': 0, 'verdict': 2})[0] == 200
+    assert ask(server, '/verdict', {'row': 0, 'sides': [0], 'verdict': 2})[0] == 200
     assert SessionLabels.load(work.folder).verdict[0, 0] == REJECTED
 
 
@@ -69,9 +71,9 @@ def test_paths_lead_nowhere_else(server, path):
 @pytest.mark.parametrize(
     ('path', 'content', 'status'),
     [
-        ('/verdict', {'row': 99, 'side': 0, 'verdict': 1}, 422),
+        ('/verdict', {'row': 99, 'sides': [0], 'verdict': 1}, 422),
         ('/verdict', {'row': 0}, 400),
-        ('/verdict', {'row': 'a', 'side': 0, 'verdict': 1}, 400),
+        ('/verdict', {'row': 'a', 'sides': [0], 'verdict': 1}, 400),
         ('/drag', {'row': 0, 'side': 0, 'joint': 50, 'camera': 'rgb', 'x': 1, 'y': 1}, 422),
         ('/nothing', {}, 400),
         ('/accept', {'quality': 'x' * 20_000}, 400),

@@ -22,9 +22,9 @@ def saved(work):
 
 
 def test_verdicts_are_saved_at_once_and_can_be_taken_back(work):
-    work.judge(2, 1, REJECTED)
+    work.judge(2, [1], REJECTED)
     assert saved(work).verdict[2, 1] == REJECTED
-    work.judge(2, 1, ACCEPTED)
+    work.judge(2, [1], ACCEPTED)
     assert work.undo() == 2
     assert saved(work).verdict[2, 1] == REJECTED
     assert work.undo() == 2
@@ -33,7 +33,7 @@ def test_verdicts_are_saved_at_once_and_can_be_taken_back(work):
 
 
 def test_good_hands_are_accepted_together(work):
-    work.judge(0, 0, REJECTED)
+    work.judge(0, [0], REJECTED)
     count = work.accept_above(0.6)
     labels = saved(work)
     assert (labels.verdict == ACCEPTED).sum() == count > 3

@@ -98,6 +98,7 @@ def test_corrections_are_kept_at_once_and_folded_in_by_the_next_save(tmp_path):
     corrected = labels()
     for name in ('joints', 'global_orient', 'hand_pose', 'betas', 'translation'):
         getattr(corrected, name)[2, 1] = 0.25
+    corrected.origin[2, 1], corrected.quality[2, 1] = CORRECTED, 1.0
     corrected.save_correction(tmp_path, 2, 1)
     with (tmp_path / 'corrections.jsonl').open('a') as stream:
         stream.write('{"stamp": 300, "si')  # a kill in the middle of a line
@@ -108,6 +109,24 @@ def test_corrections_are_kept_at_once_and_folded_in_by_the_next_save(tmp_path):
     read.save(tmp_path)
     assert not (tmp_path / 'corrections.jsonl').exists()
     assert (SessionLabels.load(tmp_path).joints[2, 1] == 0.25).all()
+
+
+def test_a_torn_line_does_not_spoil_the_next_one(tmp_path):
+    made = labels()
+    made.save(tmp_path)
+    journal = tmp_path / 'corrections.jsonl'
+    journal.write_text('{"stamp": 300, "si')
+    made.origin[1, 0] = CORRECTED
+    made.save_correction(tmp_path, 1, 0)
+    made.origin[2, 0] = CORRECTED
+    made.save_correction(tmp_path, 2, 0)
+    with journal.open('a') as stream:
+        stream.write('{"st')
+    made.origin[1, 0] = FITTED  # taken back
+    made.save_correction(tmp_path, 1, 0)
+    read = SessionLabels.load(tmp_path)
+    assert read.origin[1:3, 0].tolist() == [FITTED, CORRECTED]
+    assert journal.read_text().count('\n') == 3
 
 
 @pytest.mark.parametrize('line', ['{}', '[1]', '{"stamp": 100, "side": 5}', 'x'])
