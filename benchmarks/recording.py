@@ -41,7 +41,7 @@ _CAMERA = """  {name}:
     rate: {rate}
     encoding: {encoding}
     intrinsics: [800, 800, {middle_x}, {middle_y}]
-    T_rig_cam: {{translation: [0, 0, 0]}}
+    T_rig_cam: {{translation: [0, 0, 0], mounting_degrees: [0, 0, 0]}}
 """
 
 

@@ -135,8 +135,8 @@ class BagReader:
             except Exception as error:
                 # Storage, compression and index each fail in their own way.
                 raise BagError(
-                    f'bag {self.folder} is damaged ({error}): recover it (mcap recover, rosbag '
-                    'reindex) or record again.'
+                    f'bag {self.folder} is damaged ({_sentence(error)}): '
+                    f'`hand-pose check {self.folder} --repair` keeps what is whole.'
                 ) from None
             yield BagMessage(
                 topic=connection.topic, type_name=connection.msgtype, stamp=stamp, data=bytes(data)

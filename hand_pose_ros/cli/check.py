@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hand_pose_ros.bags.repair import Repair
     from hand_pose_ros.sessions.checks.bag_check import BagCheck
 
+# Exit status when something is missing.
+_LOSSY = 3
+
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
@@ -51,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hand_pose_ros.bags.repair import repair
 
     results: dict[str, Any] = {}
+    lost = False
     if arguments.repair:
         repaired = repair(arguments.bag)
         check = _checked(arguments)
@@ -60,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             check = _checked(arguments)
         _report_repair(repaired)
         results['repair'] = repaired.as_dict()
+        lost = any(entry.lost_bytes or entry.damaged_chunks for entry in repaired.files.values())
     else:
         check = _checked(arguments)
     _report(check)
@@ -69,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.compress and check.exit_status != 1:
         results['compressed'] = _compress(arguments.bag)
     write_json(arguments.json, results)
-    return check.exit_status
+    return check.exit_status or (_LOSSY if lost else 0)
 
 
 def _checked(arguments: argparse.Namespace) -> 'BagCheck':

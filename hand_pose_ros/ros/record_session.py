@@ -21,6 +21,7 @@ from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.rig.rig_file import rig_text
 from hand_pose_ros.ros.environment import prepare
+from hand_pose_ros.sessions.checks.stream_times import LossCounter
 from hand_pose_ros.sessions.recorded_rig import RIG_TOPIC, image_topic, info_topic
 from hand_pose_ros.sessions.truth import truth_topic
 
@@ -40,19 +41,16 @@ class TopicCount:
     Attributes:
         messages: received.
         size: of them, bytes.
-        lost: missing between two stamps, against the rig's period, before they reached us.
+        losses: missing between stamps, against the rig's period, before they reached us; None
+            for topics without a period.
         first, last: times of reception, nanoseconds.
-        stamp: of acquisition of the last, nanoseconds.
-        period: nominal, nanoseconds; 0 = unknown.
     """
 
     messages: int = 0
     size: int = 0
-    lost: int = 0
     first: int = 0
     last: int = 0
-    stamp: int = 0
-    period: float = 0.0
+    losses: LossCounter | None = None
 
     @property
     def rate(self) -> float:
@@ -64,11 +62,13 @@ class TopicCount:
         """Count one message in."""
         self.first = self.first if self.messages else received
         self.messages, self.size, self.last = self.messages + 1, self.size + len(data), received
-        if self.period:
-            stamp = header_stamp(data)
-            if self.stamp:
-                self.lost += max(0, round((stamp - self.stamp) / self.period) - 1)
-            self.stamp = stamp
+        if self.losses is not None:
+            self.losses.add(header_stamp(data))
+
+    @property
+    def lost(self) -> int:
+        """Messages that did not reach us."""
+        return self.losses.lost if self.losses is not None else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +206,7 @@ class SessionRecorder(Node):
             self._dropped = dropped
 
     def _record(self, topic: str, type_name: str, period: float = 0.0) -> None:
-        count = TopicCount(period=period)
+        count = TopicCount(losses=LossCounter(period=period) if period else None)
         self._recording.counts[topic] = count
         try:
             kind = _message_class(type_name)

@@ -225,7 +225,7 @@ def test_a_bag_that_is_damaged_gives_what_comes_before_and_a_sentence(tmp_path):
     file.write_bytes(data)
     samples = opened(bag, replace(THERMAL, size=(800, 600))).samples()
     assert next(samples).stamp == stamps[0]
-    with pytest.raises(CameraError, match=r'thermal: bag .* is damaged .*mcap recover'):
+    with pytest.raises(CameraError, match=r'thermal: bag .* is damaged .*--repair'):
         list(samples)
 
 

@@ -331,6 +331,6 @@ def _recorder_findings(path: Path) -> Iterator[Finding]:
             )
         elif name == 'repaired':
             yield Finding(
-                severity='lossy', subject='',
+                severity='warning', subject='',
                 text=f'{value} was repaired after an interruption; what came last may be missing.',
             )  # fmt: skip

@@ -1,6 +1,7 @@
 """Whether a bag has what places its pixels in space: intrinsics, the rig, its tree of frames."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hand_pose_ros.bags.messages import CAMERA_INFO, TRANSFORMS, deserialised
@@ -22,6 +23,7 @@ def calibration_findings(
         streams: names of the cameras that have images.
     """
     frames = _static_frames(reader)
+    unplaced: list[str] = []
     for name in streams:
         topic = info_topic(name) if rig is not None and name in rig.cameras else _info_beside(name)
         info = _first_info(reader, topic)
@@ -33,29 +35,28 @@ def calibration_findings(
                 text=f'{what} and no rig file has its intrinsics: calibrate the camera.',
             )  # fmt: skip
         if known is not None and known.frame_id not in frames:
-            yield Finding(
-                severity='warning', subject=name,
-                text=f'/tf_static does not place {known.frame_id}; the rig file in the bag does.',
-            )  # fmt: skip
+            unplaced.append(known.frame_id)
+    if unplaced:
+        yield Finding(
+            severity='warning', subject='',
+            text=f'/tf_static does not place {", ".join(unplaced)}; the rig file in the bag does.',
+        )  # fmt: skip
 
 
 def _static_frames(reader: BagReader) -> set[str]:
     found = set()
-    for message in reader.messages('/tf_static'):
-        try:
+    # Damage is told by the pass over the images.
+    with suppress(BagError):
+        for message in reader.messages('/tf_static'):
             transforms = deserialised(message.data, TRANSFORMS).transforms
-        except BagError:
-            continue
-        found |= {entry.child_frame_id for entry in transforms}
+            found |= {entry.child_frame_id for entry in transforms}
     return found
 
 
 def _first_info(reader: BagReader, topic: str) -> Any:
-    for message in reader.messages(topic):
-        try:
+    with suppress(BagError):
+        for message in reader.messages(topic):
             return deserialised(message.data, CAMERA_INFO)
-        except BagError:
-            return None
     return None
 
 

@@ -21,6 +21,46 @@ _RATE_TOLERANCE = 0.1
 # Reception this much before or after acquisition is not latency: the clocks differ.
 _CLOCK_NS = 60 * 10**9
 _SECOND = 1e9
+_HOUR = 3600 * 10**9
+# Images after a gap that may be those that are missing in it.
+_BURST = 30
+
+
+@dataclass(kw_only=True)
+class LossCounter:
+    """Counts images that are missing between stamps.
+
+    Images that come in a burst after a gap were late, not lost: drivers that stamp on reception
+    show a stall of the host that way.
+
+    Attributes:
+        period: nominal, nanoseconds.
+        lost: images missing so far.
+    """
+
+    period: float
+    lost: int = 0
+    _last: int = 0
+    _early: int = 0
+    _since_gap: int = 0
+
+    def add(self, stamp: int) -> None:
+        """Count the next stamp in; 0 is none."""
+        last, self._last = self._last, stamp
+        if not last or not stamp or not self.period or abs(stamp - last) > _HOUR:
+            # An interval of hours is a clock that was set, not a million lost images.
+            return
+        missing = round((stamp - last) / self.period) - 1
+        if stamp < last:
+            self._last = last
+        self._since_gap += 1
+        if missing > 0:
+            self.lost += max(0, missing - self._early)
+            self._early = self._since_gap = 0
+        elif missing < 0:
+            recent = self.lost and self._since_gap <= _BURST
+            self.lost -= 1 if recent else 0
+            self._early = 0 if recent else 1
 
 
 @dataclass(kw_only=True)
@@ -94,9 +134,9 @@ def times_report(times: StreamTimes, nominal: float = 0.0) -> TimesReport:
     if not nominal:
         nominal = _SECOND / median if median else 0.0
     period = _SECOND / nominal if nominal else 0.0
-    missing = np.maximum(np.round(steps / period) - 1, 0) if period else np.zeros(0)
-    # An interval of hours is a clock that was set, not a million lost images.
-    missing[steps > 3600 * _SECOND] = 0
+    losses = LossCounter(period=period)
+    for stamp in times.stamps:
+        losses.add(stamp)
     span = float(stamps.max() - stamps.min()) if stamps.size > 1 else 0.0
     steady = forward[forward < _GAP * period] if period else forward
     off = np.abs(steady - np.median(steady)) if steady.size else np.zeros(1)
@@ -105,7 +145,7 @@ def times_report(times: StreamTimes, nominal: float = 0.0) -> TimesReport:
         megabytes=times.bytes / 1e6,
         rate=(len(stamps) - 1) * _SECOND / span if span else 0.0,
         nominal=nominal,
-        lost=int(missing.sum()),
+        lost=losses.lost,
         gaps=_gaps(stamps, steps, period),
         jitter_ms=float(np.percentile(off, 99)) * 1e-6,
         backwards=int((steps < 0).sum()),
