@@ -144,7 +144,7 @@ class _IndexedPlaces:
         if not told or size < 0:
             raise self._damaged(file)
         if limit is not None:
-            return head[head_size:]
+            return head[head_size : head_size + size]
         data = self._bytes(entry, place + head_size, size)
         if len(data) < size:
             raise self._damaged(file)
