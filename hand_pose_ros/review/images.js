@@ -45,7 +45,7 @@ function drawImage(view) {
     });
   }
   if (state.show.joints) {
-    seen.pixels.forEach((points, side) => { if (points) drawSkeleton(paper, points, side, line); });
+    seen.pixels.forEach((points, side) => { if (points) drawSkeleton(paper, points, COLOURS[side], line); });
   }
   const hold = state.hold;
   if (hold && hold.view === view && hold.joint !== undefined) {
@@ -56,8 +56,8 @@ function drawImage(view) {
     paper.stroke();
   }
 }
-function drawSkeleton(paper, points, side, line) {
-  paper.strokeStyle = paper.fillStyle = COLOURS[side];
+function drawSkeleton(paper, points, colour, line) {
+  paper.strokeStyle = paper.fillStyle = colour;
   paper.lineWidth = 1.6 * line;
   for (const [from, to] of session.bones) {
     if (!points[from] || !points[to]) continue;

@@ -17,8 +17,8 @@ from hand_pose_ros.skeleton import SIDES
 
 Array = NDArray[np.float64]
 
-# How far things may stray from where they were, against one pixel of a dragged joint.
-_PIXEL = 1.0
+# How far things may stray: a dragged joint from its pixel, the rest from where it was.
+_PIXEL = 0.4  # pixels
 _JOINT = 0.012  # metres, of joints that were not dragged
 _OWN_FINGER = 0.05  # metres, of the dragged joints' own fingers
 _ANGLE = 0.5  # rad
@@ -92,7 +92,7 @@ def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandMod
             parts.append(np.nan_to_num(pixel - pin.pixel, nan=1e3) / _PIXEL)
         return np.concatenate(parts)
 
-    solved = least_squares(residuals, np.zeros(6 + 45), max_nfev=40)
+    solved = least_squares(residuals, np.zeros(6 + 45), ftol=1e-4, max_nfev=40)
     if not np.isfinite(solved.x).all():
         raise DataError('no hand projects onto the dragged joints: drag them nearer.')
     return hand(solved.x)

@@ -42,7 +42,8 @@ function drawSpace(view) {
   }
   if (state.show.joints) {
     frame.joints.forEach((joints, side) => {
-      if (joints) drawSkeleton(paper, joints.map((joint) => joint && project(...joint)), side, state.show.outline ? .6 : 1);
+      const colour = state.show.outline ? '#ffffffb0' : COLOURS[side];
+      if (joints) drawSkeleton(paper, joints.map((joint) => joint && project(...joint)), colour, .8);
     });
   }
 }

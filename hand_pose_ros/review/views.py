@@ -40,11 +40,8 @@ def joints_at(labels: SessionLabels, row: int, stamp: int) -> Array:
 
 def listed(points: Array) -> list[Any] | None:
     """Return points as nested lists; None for those that are not finite."""
-    finite = np.isfinite(points).all(axis=1)
-    if not finite.any():
-        return None
-    rows = np.round(points, 4).tolist()
-    return [row if good else None for row, good in zip(rows, finite, strict=True)]
+    rows = [row if np.isfinite(row).all() else None for row in points.round(4).tolist()]
+    return rows if any(rows) else None
 
 
 def _pixels(place: ImagePlace, joints: Array) -> list[Any] | None:

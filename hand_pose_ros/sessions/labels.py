@@ -136,8 +136,12 @@ class SessionLabels:
     def save_verdicts(self, folder: Path) -> None:
         """Write the verdicts alone: stamp -> [left, right], only where a person said something."""
         said = np.flatnonzero(self.verdict.any(axis=1))
-        content = {str(self.stamps[row]): self.verdict[row].tolist() for row in said}
-        replace_file(folder / _VERDICTS, (json.dumps(content, indent=1) + '\n').encode())
+        # A line a frame, for people; json's own indentation takes five times as long.
+        stamps, verdicts = self.stamps[said].tolist(), self.verdict[said].tolist()
+        lines = ',\n'.join(
+            f' "{stamp}": {pair}' for stamp, pair in zip(stamps, verdicts, strict=True)
+        )
+        replace_file(folder / _VERDICTS, f'{{\n{lines}\n}}\n'.encode())
 
     def save_correction(self, folder: Path, row: int, side: int) -> None:
         """Append one hand as it is now to a journal: quicker than writing the whole table again.

@@ -91,9 +91,19 @@ class Browser:
         self.mouse('mousePressed', *box)
         self.mouse('mouseReleased', *box)
 
-    def key(self, key):
+    def key(self, key, **more):
         for kind in ('keyDown', 'keyUp'):
-            self.call('Input.dispatchKeyEvent', type=kind, key=key)
+            self.call('Input.dispatchKeyEvent', type=kind, key=key, **more)
+
+    def drag(self, start, end):
+        """Press at a place, move and let go at another."""
+        self.mouse('mousePressed', *start)
+        self.mouse('mouseMoved', (start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        self.mouse('mouseMoved', *end)
+        self.mouse('mouseReleased', *end)
+
+    def wheel(self, x, y, delta):
+        self.call('Input.dispatchMouseEvent', type='mouseWheel', x=x, y=y, deltaX=0, deltaY=delta)
 
     def picture(self, path: Path):
         path.write_bytes(base64.b64decode(self.call('Page.captureScreenshot')['data']))

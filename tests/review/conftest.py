@@ -47,7 +47,7 @@ def recorded(repository, tmp_path_factory):
 def session_path(recorded, tmp_path):
     """A copy of the session's labels beside a link to its bag's files."""
     path = tmp_path / 'wave'
-    shutil.copytree(recorded, path)
+    path.symlink_to(recorded)
     shutil.copytree(labels_folder(recorded), labels_folder(path))
     return path
 
@@ -62,7 +62,7 @@ def work(session_path):
 @pytest.fixture
 def server(work):
     with ReviewServer(work) as serving:
-        thread = threading.Thread(target=serving.serve_forever)
+        thread = threading.Thread(target=serving.serve_forever, args=(0.02,))
         thread.start()
         yield serving
         serving.shutdown()

@@ -60,11 +60,22 @@ def test_changes_need_the_token_in_a_header(server, work):
 
 
 @pytest.mark.parametrize(
-    'path', ['/../pyproject.toml', '/image/..%2f..%2fx/0', '/frame/-1', '/frame/x', '/labels.npz']
+    'path',
+    [
+        '/../pyproject.toml',
+        '/image/..%2f..%2fx/0',
+        '/frame/-1',
+        '/frame/x',
+        '/labels.npz',
+        '/work.py',
+        '/image/rgb/' + 5000 * '9',
+        '/frame/' + 5000 * '9',
+        '/cloud/99',
+    ],
 )
 def test_paths_lead_nowhere_else(server, path):
     status, body, _ = ask(server, path)
-    assert status in (404, 422)
+    assert status in (400, 404, 422)
     assert json.loads(body)['error']
 
 
@@ -75,6 +86,10 @@ def test_paths_lead_nowhere_else(server, path):
         ('/verdict', {'row': 0}, 400),
         ('/verdict', {'row': 'a', 'sides': [0], 'verdict': 1}, 400),
         ('/drag', {'row': 0, 'side': 0, 'joint': 50, 'camera': 'rgb', 'x': 1, 'y': 1}, 422),
+        ('/drag', {'row': 0, 'side': 0, 'joint': 8, 'camera': 'rgb', 'x': 1e400, 'y': 1}, 422),
+        ('/verdict', {'row': 1e400, 'sides': [0], 'verdict': 1}, 400),
+        ('/verdict', [1], 400),
+        ('/accept', {'quality': None}, 400),
         ('/nothing', {}, 400),
         ('/accept', {'quality': 'x' * 20_000}, 400),
     ],

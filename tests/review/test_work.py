@@ -1,13 +1,17 @@
 """What a person does in a review: judged, corrected and saved at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from hand_pose_ros.annotation.label_masks import image_places
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.review.work import Drag, ReviewWork
 from hand_pose_ros.sessions.labels import (
     ABSENT,
     ACCEPTED,
+    CORRECTABLE,
     CORRECTED,
     REJECTED,
     UNSEEN,
@@ -41,6 +45,77 @@ def test_good_hands_are_accepted_together(work):
     assert labels.verdict[3, 0] == UNSEEN
 
 
+def test_a_range_is_taken_back_as_one(work):
+    before = saved(work).verdict
+    work.accept_above(0.0)
+    assert saved(work).verdict[3, 0] == ACCEPTED
+    work.undo()
+    np.testing.assert_array_equal(saved(work).verdict, before)
+    assert work.undo() is None
+
+
+def test_a_correction_can_be_taken_back(work):
+    before = saved(work)
+    x, y = work.frame(3)['views']['rgb']['pixels'][0][8]
+    drag = Drag(row=3, side=0, joint=8, camera='rgb', x=x + 10, y=y)
+    work.drag(drag)
+    assert saved(work).origin[3, 0] == CORRECTED
+    assert work.undo() == 3
+    after = saved(work)
+    for name in CORRECTABLE:
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+    assert not after.verdict.any()
+    # Its pin is forgotten as well: only the new one counts.
+    work.drag(replace(drag, joint=12, x=x, y=y))
+    assert np.hypot(*(np.array(work.frame(3)['views']['rgb']['pixels'][0][8]) - [x + 10, y])) > 4
+
+
+def test_what_cannot_be_saved_is_not_shown_as_done(work, monkeypatch):
+    def full(*_):
+        raise DataError('the disk is full.')
+
+    before = work.labels.joints.copy()
+    monkeypatch.setattr(SessionLabels, 'save_verdicts', full)
+    with pytest.raises(DataError, match='full'):
+        work.judge(0, [0, 1], REJECTED)
+    assert not work.labels.verdict.any()
+    monkeypatch.setattr(SessionLabels, 'save_correction', full)
+    with pytest.raises(DataError, match='full'):
+        work.drag(Drag(row=0, side=0, joint=8, camera='rgb', x=200, y=200))
+    np.testing.assert_array_equal(work.labels.joints, before)
+    assert work.undo() is None
+
+
+def test_a_session_is_reviewed_once_at_a_time(work):
+    with pytest.raises(DataError, match='process'):
+        ReviewWork(work.session.path)
+
+
+def test_an_absent_hand_is_not_judged(work):
+    work.labels.origin[1, 0] = ABSENT
+    work.judge(1, [0, 1], ACCEPTED)
+    assert work.labels.verdict[1].tolist() == [UNSEEN, ACCEPTED]
+    assert work.counts()['accepted'] == 1
+
+
+def test_a_rejected_hand_is_still_shown(work):
+    before = work.frame(0)
+    work.judge(0, [0], REJECTED)
+    after = work.frame(0)
+    assert after['meshes'] == before['meshes']
+    assert after['views'] == before['views']
+
+
+def test_measured_points_lie_on_the_hands(work):
+    work.labels.origin[:, 1] = ABSENT
+    work.labels.joints[:, 1] = np.nan
+    points = np.reshape(work.cloud(0), (-1, 3))
+    mesh = np.reshape(work.frame(0)['meshes'][0], (-1, 3))
+    away = np.linalg.norm(points[:, None] - mesh[None], axis=2).min(axis=1)
+    assert len(points) > 50
+    assert np.median(away) < 0.01
+
+
 def test_a_dragged_joint_comes_to_lie_where_it_was_put(work):
     before = work.labels.joints.copy()
     with Session.open(work.session.path) as session:
@@ -71,8 +146,6 @@ def test_a_dragged_joint_comes_to_lie_where_it_was_put(work):
 
 
 def _places(work, row):
-    from hand_pose_ros.annotation.label_masks import image_places
-
     return list(image_places(work.session, int(work.labels.numbers[row])))
 
 
@@ -106,6 +179,8 @@ def test_one_hand_or_none_is_fine(work):
         ({'joint': 21}, 'joint 21 does not exist'),
         ({'side': 2}, 'side 2'),
         ({'camera': '../x'}, 'no image of camera'),
+        ({'x': float('nan')}, 'far outside'),
+        ({'y': 1e9}, 'far outside'),
     ],
 )
 def test_what_does_not_exist_is_refused(work, change, message):

@@ -1,0 +1,100 @@
+"""What a reviewer waits for: frames, images, refits, and what is saved of a session of 10k frames.
+
+example: python benchmarks/review.py sessions/subject_01/wave --json review.json
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hand_pose_ros.review.work import Drag, ReviewWork
+from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
+
+_DRAG = 10.0  # pixels
+_FRAMES = 10_000
+
+
+def main() -> None:
+    """Review a copy of a session's labels, then save long ones."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('session', type=Path, help='annotated session')
+    parser.add_argument('--tries', type=int, default=20)
+    parser.add_argument('--json', type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'session'
+        path.symlink_to(arguments.session.resolve())
+        shutil.copytree(labels_folder(arguments.session), labels_folder(path))
+        results = _waits(path, arguments.tries)
+        results |= _saves(SessionLabels.load(labels_folder(path)), Path(folder) / 'long')
+    for name, value in results.items():
+        print(f'{name}: {value:.3g}')
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(results, indent=2) + '\n')
+
+
+def _waits(path: Path, tries: int) -> dict[str, float]:
+    """Milliseconds of each answer, and how far beside its pixel a dragged joint ends."""
+    work = ReviewWork(path)
+    generator = np.random.default_rng(0)
+    rows = generator.permutation(np.flatnonzero((work.labels.origin != 0).all(axis=1)))[:tries]
+    results = {
+        'frame_ms': _median(lambda row: work.frame(row), rows),
+        'cloud_ms': _median(lambda row: work.cloud(row), rows),
+    }
+    cameras = list(work.frame(int(rows[0]))['views'])
+    for camera in cameras:
+        results[f'image_{camera}_ms'] = _median(lambda row, c=camera: work.image(c, row), rows)
+    beside, seconds = [], []
+    for row in rows.tolist():
+        side, joint = int(generator.integers(2)), int(generator.integers(21))
+        camera = cameras[int(generator.integers(len(cameras)))]
+        joints = work.frame(row)['views'][camera]['pixels'][side]
+        if joints is None or joints[joint] is None:
+            continue
+        angle = generator.uniform(0, 2 * np.pi)
+        x, y = np.array(joints[joint]) + _DRAG * np.array([np.cos(angle), np.sin(angle)])
+        start = time.perf_counter()
+        work.drag(Drag(row=row, side=side, joint=joint, camera=camera, x=x, y=y))
+        seconds.append(time.perf_counter() - start)
+        now = work.frame(row)['views'][camera]['pixels'][side][joint]
+        beside.append(float(np.hypot(now[0] - x, now[1] - y)))
+    work.close()
+    return results | {
+        'drag_ms': 1e3 * float(np.median(seconds)), 'drag_most_ms': 1e3 * max(seconds),
+        'drag_beside_px': float(np.median(beside)), 'drag_most_beside_px': max(beside),
+    }  # fmt: skip
+
+
+def _saves(labels: SessionLabels, folder: Path) -> dict[str, float]:
+    """Milliseconds of saving a session of many frames, all of them judged."""
+    folder.mkdir()
+    long = labels.take(np.arange(_FRAMES) % len(labels.stamps))
+    long.stamps[:] = 1_700_000_000_000_000_000 + np.arange(_FRAMES) * 33_333_333
+    long.verdict[:] = 1
+    rows = np.arange(5)
+    return {
+        'save_verdicts_ms': _median(lambda _: long.save_verdicts(folder), rows),
+        'save_correction_ms': _median(lambda row: long.save_correction(folder, row, 0), rows),
+        'save_table_ms': _median(lambda _: long.save(folder), rows[:2]),
+    }  # fmt: skip
+
+
+def _median(work: Callable[[int], Any], rows: Any) -> float:
+    seconds = []
+    for row in rows:
+        start = time.perf_counter()
+        work(int(row))
+        seconds.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(seconds))
+
+
+if __name__ == '__main__':
+    main()
