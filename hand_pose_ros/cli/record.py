@@ -3,10 +3,9 @@
 import argparse
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from hand_pose_ros.cli.common import (
     require_ros,
     write_json,
 )
+from hand_pose_ros.cli.record_table import Row, print_rows, recording_table
 
 if TYPE_CHECKING:
     from hand_pose_ros.bags.writer import BagWriter
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _EXAMPLE = 'example: hand-pose record simulated_head_rig /tmp/s --direct --offline --duration 5'
 # Stamps of a simulation that runs by itself begin here: the same in every recording.
 _OFFLINE_START = 1_700_000_000_000_000_000
-_SHOWN_EVERY = 0.5
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -114,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     ending = writer.ending
     if arguments.compress_after and ending is None:
         _compress(arguments.output)
-    _report(arguments.output, rows)
+    print_rows(arguments.output, rows)
     write_json(
         arguments.json,
         {
@@ -131,27 +130,6 @@ def run(arguments: argparse.Namespace) -> int:
             f'messages, nothing is recorded since {since}; make room and record again.'
         )
     return 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What became of one stream.
-
-    Attributes:
-        name: camera or topic.
-        images: messages written.
-        lost: by the source, before they reached us.
-        dropped: by us, because the disk was too slow.
-        rate: messages a second.
-        bytes: of them.
-    """
-
-    name: str
-    images: int
-    lost: int
-    dropped: int
-    rate: float
-    bytes: int
 
 
 def _writer(arguments: argparse.Namespace) -> 'BagWriter':
@@ -181,7 +159,7 @@ def _record_direct(
             for name, count in recording.counts.items()
         ]  # fmt: skip
 
-    with _interruptible(recording.stop), _table(rows, arguments.duration) as tell:
+    with _interruptible(recording.stop), recording_table(rows, arguments.duration) as tell:
         recording.run(tell)
     return rows()
 
@@ -209,38 +187,9 @@ def _record_topics(
             for topic, count in list(recording.counts.items())
         ]  # fmt: skip
 
-    with _interruptible(recording.stop), _table(rows, arguments.duration) as tell:
+    with _interruptible(recording.stop), recording_table(rows, arguments.duration) as tell:
         recording.run(tell)
     return rows()
-
-
-@contextmanager
-def _table(rows: Callable[[], list[Row]], duration: float) -> Iterator[Callable[[float], None]]:
-    """Show the streams while they are recorded, on stderr; gives what to tell the seconds to."""
-    from rich.live import Live
-    from rich.table import Table
-
-    with Live(console=notices(), transient=True, auto_refresh=False) as live:
-        shown = 0.0
-
-        def tell(seconds: float) -> None:
-            nonlocal shown
-            now = time.monotonic()
-            if now - shown < _SHOWN_EVERY:
-                return
-            shown = now
-            end = f' of {duration:.0f}' if duration else ''
-            table = Table('stream', box=None, header_style='dim', title=f'{seconds:.1f}{end} s')
-            for title in ('messages', '1/s', 'lost', 'dropped', 'MB'):
-                table.add_column(title, justify='right')
-            for row in rows():
-                table.add_row(
-                    row.name, str(row.images), f'{row.rate:.1f}', str(row.lost), str(row.dropped),
-                    f'{row.bytes / 1e6:.0f}',
-                )  # fmt: skip
-            live.update(table, refresh=True)
-
-        yield tell
 
 
 def _compress(bag: Path) -> None:
@@ -303,12 +252,3 @@ def _interruptible(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _report(output: Path, rows: list[Row]) -> None:
-    for row in rows:
-        print(
-            f'{row.name}: {row.images} messages, {row.rate:.1f}/s, {row.bytes / 1e6:.0f} MB, '
-            f'{row.lost} lost by the source, {row.dropped} dropped here'
-        )
-    print(f'{output}: recorded')

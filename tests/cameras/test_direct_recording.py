@@ -1,17 +1,23 @@
 """Recording a rig without ROS: what is in the bag, drops, stopping, failing drivers."""
 
 import threading
+import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from hand_pose_ros.bags.messages import CAMERA_INFO, TRANSFORMS, deserialised
+from hand_pose_ros.bags.queued_writer import QueuedWriter
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.bags.writer import BagWriter
+from hand_pose_ros.cameras import direct_recording
 from hand_pose_ros.cameras.direct_recording import DirectRecording
+from hand_pose_ros.cameras.driver import CameraSample
 from hand_pose_ros.errors import CameraError
 from hand_pose_ros.rig.description import load_rig
+from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.simulation.rig import SimulatedRig
 
@@ -110,3 +116,54 @@ def test_a_driver_that_cannot_open_keeps_the_bag_readable(repository, tmp_path):
         record(rig, tmp_path / 'bag')
     with BagReader(tmp_path / 'bag') as reader:
         assert sum(reader.counts.values()) == 0
+
+
+class LiveDriver:
+    """Images as fast as they are taken, stamped with now."""
+
+    live = True
+    camera = None
+
+    def __init__(self, camera, rig):
+        self._closed = threading.Event()
+
+    def open(self):
+        pass
+
+    def samples(self):
+        image = np.zeros((6, 8), np.uint16)
+        while not self._closed.is_set():
+            yield CameraSample(image=image, encoding='mono16', stamp=time.time_ns())
+
+    def close(self):
+        self._closed.set()
+
+
+def test_a_disk_too_slow_for_live_cameras_drops_and_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(direct_recording, 'create', LiveDriver)
+    monkeypatch.setattr(direct_recording, 'QueuedWriter', partial(QueuedWriter, capacity=2000))
+    cameras = {'thermal': CameraDescription(name='thermal', modality='thermal')}
+    with BagWriter(tmp_path / 'bag') as writer:
+        recording = DirectRecording(rig=RigDescription(name='one', cameras=cameras), writer=writer)
+        write, go = writer.write, threading.Event()
+        monkeypatch.setattr(writer, 'write', lambda *message: go.wait(20) and write(*message))
+
+        def enough(_):
+            if recording.counts['thermal'].images >= 50:
+                recording.stop()
+                go.set()
+
+        recording.run(enough)
+    count = recording.counts['thermal']
+    assert count.dropped > 20
+    assert count.images == writer.counts['/thermal/image_raw']
+    text = (tmp_path / 'bag' / 'metadata.yaml').read_text()
+    assert f"dropped:/thermal/image_raw: '{count.dropped}'" in text
+
+
+def test_a_full_disk_ends_the_recording(tmp_path, monkeypatch):
+    monkeypatch.setattr(direct_recording, 'create', LiveDriver)
+    cameras = {'thermal': CameraDescription(name='thermal', modality='thermal')}
+    with BagWriter(tmp_path / 'bag', reserve=2**62) as writer:
+        DirectRecording(rig=RigDescription(name='one', cameras=cameras), writer=writer).run()
+        assert writer.ending is not None
