@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 
 RATE = 30.0
+MOST_LOST_PERCENT = 0.1
+MOST_SECONDS = 1.0
 STREAMS = {
     'thermal': (640, 512, 'mono16', 2),
     'nir': (1024, 768, 'mono16', 2),
@@ -253,6 +255,24 @@ def main() -> None:
     print(text)
     if arguments.json is not None:
         arguments.json.write_text(text + '\n')
+    missed = [
+        name
+        for name, figure, limit in (
+            (
+                'lost_percent',
+                results.get('full_size', {}).get('lost_percent', 0),
+                MOST_LOST_PERCENT,
+            ),
+            (
+                'lost_seconds_max',
+                results.get('killed', {}).get('lost_seconds_max', 0),
+                MOST_SECONDS,
+            ),
+        )
+        if figure > limit
+    ]
+    if missed:
+        raise SystemExit(f'target missed: {", ".join(missed)}')
 
 
 if __name__ == '__main__':
