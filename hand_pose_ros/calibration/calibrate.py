@@ -228,6 +228,8 @@ def _depth_scales(
 ) -> dict[str, DepthScale]:
     """Compare depth with the target in the still moments."""
     scales = {}
+    moments = solution.bundle.moments
+    still = {stamp for stamp, rests in zip(chosen.stamps, chosen.still, strict=True) if rests}
     for name, twin in ties.items():
         stamps = recording.stamps_of(name)
         if not len(stamps):
@@ -239,7 +241,8 @@ def _depth_scales(
             closer = sightings.get(sighting.moment)
             if abs(nearest - seen.stamp) > 0.5e9 / recording.rig.cameras[name].rate:
                 continue
-            if seen.camera == twin and closer is None:
+            rests = moments[sighting.moment].stamp in still
+            if seen.camera == twin and closer is None and rests:
                 sightings[sighting.moment] = replace(
                     sighting, detection=replace(seen, stamp=nearest)
                 )

@@ -30,7 +30,7 @@ _FISHEYE_SIGMA = 0.3  # pixels
 _FEWEST = 4  # views that are never rejected
 # A coefficient is freed when it explains more than chance: a gain in log-likelihood far above
 # what the Bayesian criterion asks, as errors of neighbouring corners are not independent.
-_GAIN = 40.0
+_GAIN = 15.0
 _BASE = cv2.CALIB_FIX_K3 | cv2.CALIB_ZERO_TANGENT_DIST
 
 
@@ -126,7 +126,7 @@ def _supported(views: Sequence[Detection], start: Camera, target: Target) -> int
     """Return OpenCV's flags with those coefficients freed that the views clearly show."""
     flags, count = _BASE, 2 * sum(len(view.ids) for view in views)
     error = _squared(_solve(views, start, target, flags)[1], views)
-    for freed in (cv2.CALIB_ZERO_TANGENT_DIST, cv2.CALIB_FIX_K3):
+    for freed in (cv2.CALIB_FIX_K3, cv2.CALIB_ZERO_TANGENT_DIST):
         candidate = flags & ~freed
         smaller = _squared(_solve(views, start, target, candidate)[1], views)
         if count * np.log(error / smaller) > _GAIN:
