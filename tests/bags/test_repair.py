@@ -217,10 +217,9 @@ def test_a_killed_recording_in_split_files_is_whole_again(tmp_path, repository):
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout.readline() == b'go\n'
         process.send_signal(signal.SIGKILL)
-    with pytest.raises(BagError, match='--repair'):
-        BagReader(tmp_path / 'bag')
     result = repair(tmp_path / 'bag')
-    assert len(result.files) == 1
+    # It may have been between two files: then only the metadata is old.
+    assert len(result.files) <= 1 and result.metadata == 'rewritten'
     with BagReader(tmp_path / 'bag') as bag:
         numbers = [int(bag.decode(entry).data.split()[0]) for entry in bag.messages('/text')]
         assert numbers == list(range(len(numbers))) and len(numbers) > 100
