@@ -47,8 +47,8 @@ def database(folder):
 
 
 @pytest.mark.parametrize('make', [
-    bag, lambda folder: bag(folder, compression='zstd'), lambda folder: bag(folder, split_bytes=900),
-    database,
+    bag, database,
+    lambda folder: bag(folder, compression='zstd'), lambda folder: bag(folder, split_bytes=900),
 ])  # fmt: skip
 def test_each_message_is_found_by_its_number(tmp_path, make):
     with BagReader(make(tmp_path / 'bag')) as reader:
