@@ -5,7 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import lz4.frame
 import zstandard
@@ -13,7 +13,6 @@ import zstandard
 from hand_pose_ros.errors import BagError
 
 Compression = Literal['none', 'lz4', 'zstd']
-COMPRESSIONS: tuple[Compression, ...] = get_args(Compression)
 
 # A chunk that says it is larger is a mistake or an attack: common ones have a few megabytes.
 LARGEST_CHUNK = 512 * 1024 * 1024

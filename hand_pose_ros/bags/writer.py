@@ -195,11 +195,6 @@ class BagWriter:
         """Messages written so far by topic; exact after ``close``, even where a disk was full."""
         return {topic: entry.facts.count for topic, entry in self._topics.items()}
 
-    @property
-    def size(self) -> int:
-        """Bytes of the file being written."""
-        return self._file.size
-
     def close(self) -> None:
         """Finish the file and write metadata.yaml; may be called more than once.
 

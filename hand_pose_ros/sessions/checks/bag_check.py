@@ -16,7 +16,7 @@ from hand_pose_ros.errors import BagError, RigError
 from hand_pose_ros.rig.frame import MODALITIES, Modality
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.sessions.checks.calibration import calibration_findings
-from hand_pose_ros.sessions.checks.findings import Finding
+from hand_pose_ros.sessions.checks.findings import SEVERITIES, Finding
 from hand_pose_ros.sessions.checks.stream_images import (
     ImagesReport,
     StreamImages,
@@ -195,8 +195,7 @@ def check_bag(
     check.synchronisation = _synchronisation(check.streams, described)
     check.findings += _findings(check, described)
     check.findings += _recorder_findings(check.path)
-    order = ('unusable', 'lossy', 'warning')
-    check.findings.sort(key=lambda finding: order.index(finding.severity))
+    check.findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return check
 
 
