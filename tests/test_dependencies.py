@@ -20,9 +20,10 @@ IMPORTED_AS = {
     'ai-edge-litert': 'ai_edge_litert',
     'opencv-python-headless': 'cv2',
     'PyYAML': 'yaml',
+    'dex-retargeting': 'dex_retargeting',
 }
-# What torch.onnx and torch.utils.tensorboard import.
-IMPORTED_BY_TORCH = {'onnx', 'onnxscript', 'tensorboard'}
+# What torch.onnx, torch.utils.tensorboard and dex-retargeting import.
+IMPORTED_BY_OTHERS = {'onnx', 'onnxscript', 'six', 'tensorboard'}
 # Python packages with a rosdep key that a released package may depend on.
 KEYS = {
     'cv2': 'python3-opencv',
@@ -43,11 +44,23 @@ def requirements(name: str) -> set[str]:
 
 RUNTIME = {
     IMPORTED_AS.get(name, name)
-    for file in ('runtime', 'training', 'onnx', 'export', 'realsense', 'ray')
+    for file in ('runtime', 'training', 'onnx', 'export', 'retargeting', 'realsense', 'ray')
     for name in requirements(file)
 }
 EXPLAINED_ONES = set().union(
-    *map(requirements, ('runtime', 'training', 'onnx', 'export', 'realsense', 'ray', 'develop'))
+    *(
+        requirements(name)
+        for name in (
+            'runtime',
+            'training',
+            'onnx',
+            'export',
+            'retargeting',
+            'realsense',
+            'ray',
+            'develop',
+        )
+    )
 )
 ROS = {tag for tag in DECLARED if not tag.startswith('python3-')}
 
@@ -72,7 +85,7 @@ def test_every_import_is_declared(name):
 
 
 def test_every_runtime_requirement_is_imported():
-    unused = RUNTIME - third_party() - IMPORTED_BY_TORCH
+    unused = RUNTIME - third_party() - IMPORTED_BY_OTHERS
     assert not unused, f'nothing imports {sorted(unused)}'
 
 

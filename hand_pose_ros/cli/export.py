@@ -15,6 +15,7 @@ from hand_pose_ros.cli.common import (
 _EXAMPLE = 'example: hand-pose export sessions/a sessions/b --format lerobot --output episodes'
 # Written out, so that the command starts without loading the writers.
 _FORMATS = ('lerobot', 'hdf5', 'csv')
+_ROBOTS = ('leap', 'allegro', 'shadow')
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -52,6 +53,13 @@ def add_parser(verbs: Verbs) -> None:
         help='use the exact hands of simulated sessions instead of labels',
     )  # fmt: skip
     parser.add_argument(
+        '--retarget', choices=_ROBOTS, help='add the joint angles of robot hands that follow'
+    )
+    parser.add_argument(
+        '--urdf', type=Path, metavar='DIR',
+        help="folder of the robots' hands, from dexsuite/dex-urdf",
+    )  # fmt: skip
+    parser.add_argument(
         '--onnx', nargs=2, metavar=('CHECKPOINT', 'OUT.onnx'),
         help='name of an installed model or path of its .safetensors, and the file to write',
     )  # fmt: skip
@@ -75,10 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _export_sessions(arguments: argparse.Namespace) -> int:
     from hand_pose_ros.exporting.session_export import ExportOptions, export_sessions
 
+    if (arguments.retarget is None) != (arguments.urdf is None):
+        raise CommandError('--retarget and --urdf go together: give the robot and its files.')
     options = ExportOptions(
         format=arguments.format, rate=arguments.rate, task=arguments.task,
         split_gap=arguments.split_gap, minimum_quality=arguments.minimum_quality,
-        truth=arguments.truth,
+        truth=arguments.truth, robot=arguments.retarget or '', urdf=arguments.urdf or Path(),
     )  # fmt: skip
     with progress(notices(), 'sessions') as bar:
         task = bar.add_task('exporting', total=len(arguments.sessions))

@@ -12,12 +12,17 @@ from hand_pose_ros.skeleton import SIDES
 FILE = 'episodes.csv'
 
 
-def columns() -> list[str]:
-    """Return the names of the columns."""
+def columns(episode: Episode | None = None) -> list[str]:
+    """Return the names of the columns, with those of a robot's joints if the episode has any."""
     state = [f'{name}_m' if 'rotation' not in name else name for name in STATE_NAMES]
     joints = [f'{name}_m' for name in vector_features()['observation.joints']]
     flags = [f'{side}_{flag}' for side in SIDES for flag in ('valid', 'interpolated')]
-    return ['episode', 'frame', 'time_s', 'stamp_ns', *flags, *state, *joints]
+    robot = [
+        f'{side}_robot_{name}_rad'
+        for side, motion in zip(SIDES, episode.robot if episode else (), strict=False)
+        for name in motion.names
+    ]
+    return ['episode', 'frame', 'time_s', 'stamp_ns', *flags, *state, *joints, *robot]
 
 
 @dataclass(kw_only=True)
@@ -43,7 +48,7 @@ class CsvWriter:
         with path.open('a', newline='', encoding='utf-8') as stream:
             writer = csv.writer(stream)
             if is_new:
-                writer.writerow(columns())
+                writer.writerow(columns(episodes[0]))
             for episode in episodes:
                 for place in range(len(episode)):
                     writer.writerow(self._row(episode, place))
@@ -59,6 +64,8 @@ class CsvWriter:
             for values in (episode.valid, episode.interpolated)
         ]
         numbers = [*episode.state[place].tolist(), *episode.joints[place].ravel().tolist()]
+        for motion in episode.robot:
+            numbers += motion.angles[place].tolist()
         return [
             str(self._count), str(place), f'{episode.times[place]:.6f}',
             str(episode.stamps[place]), *flags, *(f'{value:.6f}' for value in numbers),

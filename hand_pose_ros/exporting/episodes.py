@@ -24,6 +24,19 @@ _THUMB_TIP, _INDEX_TIP, _FINGER_TIPS = 4, 8, (12, 16, 20)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class RobotMotion:
+    """A robot hand at the moments of an episode.
+
+    Attributes:
+        names: of its J joints.
+        angles: (T, J) rad, within the joints' limits; held where the hand is absent.
+    """
+
+    names: tuple[str, ...]
+    angles: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Episode:
     """T moments at an even rate; axis 1 of the arrays is left, right.
 
@@ -42,6 +55,7 @@ class Episode:
         aperture: (T, 2, 2) metres: thumb tip to index tip, and to the nearest other finger tip.
         valid: (T, 2) whether the hand was seen or carried over a short silence.
         interpolated: (T, 2) whether a label itself was interpolated, or carried over here.
+        robot: motions of a left and a right robot hand; empty without retargeting.
     """
 
     times: Array
@@ -55,6 +69,7 @@ class Episode:
     aperture: Array
     valid: Flags
     interpolated: Flags
+    robot: tuple[RobotMotion, ...] = ()
 
     def __len__(self) -> int:
         return len(self.times)

@@ -22,6 +22,7 @@ from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import JOINT_NAMES, SIDES
 
 VERSION = 'v3.0'
+ROBOT = 'observation.robot_joints'
 _CHUNKS = 1000
 _DATA_PATH = 'data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet'
 _VIDEO_PATH = 'videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4'
@@ -30,8 +31,12 @@ RAW = 'raw/episode-{episode_index:06d}.h5'
 _INDICES = ('frame_index', 'episode_index', 'index', 'task_index')
 
 
-def vector_features() -> dict[str, tuple[str, ...]]:
-    """Return the names of the elements of every vector feature."""
+def vector_features(episode: Episode | None = None) -> dict[str, tuple[str, ...]]:
+    """Return the names of the elements of every vector feature.
+
+    Args:
+        episode: of the data set, for the features that not every data set has.
+    """
     joints = [f'{side}_{joint}_{axis}' for side in SIDES for joint in JOINT_NAMES for axis in 'xyz']
     pose = [f'{side}_{n:02d}_{axis}' for side in SIDES for n in range(15) for axis in 'xyz']
     return {
@@ -42,6 +47,10 @@ def vector_features() -> dict[str, tuple[str, ...]]:
         'observation.betas': tuple(f'{side}_{n}' for side in SIDES for n in range(10)),
         'observation.valid': tuple(SIDES),
         'observation.interpolated': tuple(SIDES),
+        **{
+            f'{ROBOT}.{side}': motion.names
+            for side, motion in zip(SIDES, episode.robot if episode else (), strict=False)
+        },
     }
 
 
@@ -55,6 +64,10 @@ def vectors(episode: Episode) -> dict[str, NDArray[np.float32]]:
     return {
         'observation.state': episode.state,
         'action': episode.action,
+        **{
+            f'{ROBOT}.{side}': motion.angles.astype(np.float32)
+            for side, motion in zip(SIDES, episode.robot, strict=False)
+        },
         **{
             name: values.reshape(len(episode), -1).astype(np.float32)
             for name, values in flat.items()
@@ -90,7 +103,7 @@ class LeRobotWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        features = self._described(session)
+        features = self._described(session, episodes[0])
         if self._features and features != self._features:
             raise DataError(
                 f'{session.path} has other cameras or image sizes than the sessions before: '
@@ -147,10 +160,10 @@ class LeRobotWriter:
             tasks.replace_schema_metadata({'pandas': json.dumps(_PANDAS)}), meta / 'tasks.parquet'
         )
 
-    def _described(self, session: Session) -> dict[str, Any]:
+    def _described(self, session: Session, episode: Episode) -> dict[str, Any]:
         features: dict[str, Any] = {
             name: {'dtype': 'float32', 'shape': [len(names)], 'names': list(names)}
-            for name, names in vector_features().items()
+            for name, names in vector_features(episode).items()
         }
         for name, camera in video_cameras(session).items():
             width, height = _even(camera.size)

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,6 +12,7 @@ from hand_pose_ros.exporting.csv_table import CsvWriter
 from hand_pose_ros.exporting.episodes import Episode, episodes_of
 from hand_pose_ros.exporting.hdf5 import Hdf5Writer
 from hand_pose_ros.exporting.lerobot import LeRobotWriter
+from hand_pose_ros.exporting.retargeting import Retargeter, Robot
 from hand_pose_ros.exporting.validation import validate_lerobot
 from hand_pose_ros.rig.rig_file import rig_document
 from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
@@ -49,6 +50,8 @@ class ExportOptions:
         split_gap: a silence of both hands that is longer, seconds, parts two episodes.
         minimum_quality: labels below it count as absent.
         truth: use the exact hands of simulated sessions instead of labels.
+        robot: name of a robot whose hands follow; empty for none.
+        urdf: folder of the robots' hands.
     """
 
     format: Format = 'lerobot'
@@ -57,6 +60,8 @@ class ExportOptions:
     split_gap: float = 1.0
     minimum_quality: float = 0.0
     truth: bool = False
+    robot: Robot | Literal[''] = ''
+    urdf: Path = Path()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,7 @@ def export_sessions(
     """
     if output.exists():
         raise DataError(f'{output} exists already: remove it or name another folder.')
+    retargeter = Retargeter(options.robot, options.urdf) if options.robot else None
     beside = output.with_name(f'.{output.name}.new')
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -104,7 +110,7 @@ def export_sessions(
         )
         found: list[Episode] = []
         for place, path in enumerate(paths):
-            found += _export(path, writer, options, beside)
+            found += _export(path, writer, options, beside, retargeter)
             progress(place + 1, len(paths))
         writer.finish()
         if options.format == 'lerobot':
@@ -121,7 +127,10 @@ def export_sessions(
     )
 
 
-def _export(path: Path, writer: Writer, options: ExportOptions, folder: Path) -> list[Episode]:
+def _export(
+    path: Path, writer: Writer, options: ExportOptions, folder: Path,
+    retargeter: Retargeter | None,
+) -> list[Episode]:  # fmt: skip
     with Session.open(path) as session:
         labels = _labels(session, options)
         labels.origin[labels.quality < options.minimum_quality] = 0
@@ -132,6 +141,8 @@ def _export(path: Path, writer: Writer, options: ExportOptions, folder: Path) ->
             )  # fmt: skip
         except DataError as error:
             raise DataError(f'{path}: {error}') from None
+        if retargeter is not None:
+            episodes = [replace(one, robot=retargeter.moved(one)) for one in episodes]
         writer.add(session, episodes)
         rig = folder / RIG_FILE
         if not rig.exists():
