@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,12 @@ def _waits(path: Path, tries: int) -> dict[str, float]:
     generator = np.random.default_rng(0)
     rows = generator.permutation(np.flatnonzero((work.labels.origin != 0).all(axis=1)))[:tries]
     results = {
-        'frame_ms': _median(lambda row: work.frame(row), rows),
-        'cloud_ms': _median(lambda row: work.cloud(row), rows),
+        'frame_ms': _median(work.frame, rows),
+        'cloud_ms': _median(work.cloud, rows),
     }
     cameras = list(work.frame(int(rows[0]))['views'])
     for camera in cameras:
-        results[f'image_{camera}_ms'] = _median(lambda row, c=camera: work.image(c, row), rows)
+        results[f'image_{camera}_ms'] = _median(partial(work.image, camera), rows)
     beside, seconds = [], []
     for row in rows.tolist():
         side, joint = int(generator.integers(2)), int(generator.integers(21))

@@ -19,8 +19,9 @@ Array = NDArray[np.float64]
 
 # How far things may stray: a dragged joint from its pixel, the rest from where it was.
 _PIXEL = 0.4  # pixels
-_JOINT = 0.012  # metres, of joints that were not dragged
+_JOINT = 0.005  # metres, of joints that were not dragged
 _OWN_FINGER = 0.05  # metres, of the dragged joints' own fingers
+_DEPTH = 0.007  # metres, along the ray of a joint that one view alone pins
 _ANGLE = 0.5  # rad
 _LIMIT = 0.05  # rad beyond an angle's limit
 _TURN = 0.4  # rad of the wrist
@@ -67,6 +68,10 @@ def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandMod
     moved = {joint for pin in pins for joint in _finger(pin.joint)}
     sigma = np.where(np.isin(np.arange(21), list(moved)), _OWN_FINGER, _JOINT)
 
+    pinned = [pin.joint for pin in pins]
+    rays = [(pin.joint, _ray(joints[pin.joint], pin)) for pin in pins]
+    rays = [(joint, ray) for joint, ray in rays if pinned.count(joint) == 1]
+
     def hand(values: Array) -> HandModelParameters:
         turned = Rotation.from_rotvec(values[:3]) * Rotation.from_rotvec(start.global_orient)
         return HandModelParameters(
@@ -87,6 +92,7 @@ def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandMod
             values[:3] / _TURN, ((found - joints) / sigma[:, None]).ravel(),
             change.ravel() / _ANGLE, ((beyond - before) / _LIMIT).ravel(),
         ]  # fmt: skip
+        parts += [[(found[joint] - joints[joint]) @ ray / _DEPTH] for joint, ray in rays]
         for pin in pins:
             pixel = _pixels(found[pin.joint], pin)
             parts.append(np.nan_to_num(pixel - pin.pixel, nan=1e3) / _PIXEL)
@@ -108,6 +114,12 @@ def _pixels(joint: Array, pin: Pin) -> Array:
     joint = (1.0 - pin.share) * joint + pin.share * pin.there
     seen = pin.T_cam_world[:3, :3] @ joint + pin.T_cam_world[:3, 3]
     return np.asarray(pin.camera.project(seen[None])[0])
+
+
+def _ray(joint: Array, pin: Pin) -> Array:
+    """Return the direction (3,) from the camera to a joint, of length 1, in the labels' frame."""
+    seen = pin.T_cam_world[:3, :3] @ joint + pin.T_cam_world[:3, 3]
+    return np.asarray(pin.T_cam_world[:3, :3].T @ seen / np.linalg.norm(seen))
 
 
 def _finger(joint: int) -> range:

@@ -30,7 +30,7 @@ class Browser:
     def __init__(self, url, profile: Path, size=(1280, 800)):
         self._process = subprocess.Popen(
             [chromium(), *FLAGS, f'--user-data-dir={profile}', f'--window-size={size[0]},{size[1]}',
-             url],
+             'about:blank'],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         for line in self._process.stderr:
@@ -45,6 +45,8 @@ class Browser:
         self._number = 0
         self.call('Emulation.setDeviceMetricsOverride', width=size[0], height=size[1],
                   deviceScaleFactor=1, mobile=False)  # fmt: skip
+        # It answers once the page is the one asked for: nothing is evaluated in the empty one.
+        self.call('Page.navigate', url=url)
 
     @staticmethod
     def _page(address):
