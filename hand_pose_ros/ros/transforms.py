@@ -7,9 +7,9 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
 
 from hand_pose_ros.geometry.transforms import from_quaternion
+from hand_pose_ros.hand_model.hand_frames import joint_rotations, quaternions
 from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.rig.model import CameraDescription
-from hand_pose_ros.hand_model.hand_frames import joint_rotations, quaternions
 from hand_pose_ros.ros.stamps import header
 from hand_pose_ros.skeleton import JOINT_NAMES, SIDES, Side
 
