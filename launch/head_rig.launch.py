@@ -59,6 +59,11 @@ def arguments() -> list[DeclareLaunchArgument]:
             description='YAML file with parameters of the nodes; empty for none.',
         ),
         DeclareLaunchArgument(
+            'record',
+            default_value='',
+            description='Folder of a bag to record cameras and hands to; empty for none.',
+        ),
+        DeclareLaunchArgument(
             'discovery',
             default_value='LOCALHOST',
             choices=list(DISCOVERY_RANGES),
@@ -71,7 +76,15 @@ def start(context: LaunchContext) -> list[LaunchEntity]:
     """Return what to start, now that the arguments have values."""
     values = {
         name: LaunchConfiguration(name).perform(context)
-        for name in ('rig', 'processes', 'namespace', 'remaps', 'use_sim_time', 'parameter_file')
+        for name in (
+            'rig',
+            'processes',
+            'namespace',
+            'remaps',
+            'use_sim_time',
+            'parameter_file',
+            'record',
+        )
     }
     environment = dict(os.environ)
     prepare(LaunchConfiguration('discovery').perform(context), environment)
@@ -81,9 +94,10 @@ def start(context: LaunchContext) -> list[LaunchEntity]:
         if os.environ.get(name) != value
     ]
     rig = find_rig(values['rig'])
+    recorder = [recording(values)] if values['record'] else []
     if values['processes'] == 'true':
-        return [*changes, *separate_nodes(rig, values)]
-    return [*changes, one_process(values)]
+        return [*changes, *separate_nodes(rig, values), *recorder]
+    return [*changes, one_process(values), *recorder]
 
 
 def separate_nodes(rig: RigDescription, values: dict[str, str]) -> list[Node]:
@@ -110,6 +124,14 @@ def separate_nodes(rig: RigDescription, values: dict[str, str]) -> list[Node]:
         executable='inference_node', name='inference', parameters=[*files, shared], **options
     )
     return [*cameras, inference]
+
+
+def recording(values: dict[str, str]) -> ExecuteProcess:
+    """Return the process that records the rig's topics until the launch ends."""
+    command = [sys.executable, '-m', 'hand_pose_ros.cli.main', 'record']
+    return ExecuteProcess(
+        cmd=[*command, values['rig'], values['record'], '--results'], output='screen'
+    )
 
 
 def one_process(values: dict[str, str]) -> ExecuteProcess:

@@ -141,7 +141,7 @@ build_overlay() {
 build_package() {
     local hash
     hash="$(hash_of msg cmake CMakeLists.txt package.xml requirements \
-        scripts/camera_node scripts/inference_node scripts/hand-pose)"
+        scripts/camera_node scripts/inference_node scripts/recorder_node scripts/hand-pose)"
     if ! is_done package "$hash"; then
         say 'building the interfaces'
         build 'the package' . hand_pose_ros -DAMENT_CMAKE_SYMLINK_INSTALL=1

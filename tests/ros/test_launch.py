@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+from hand_pose_ros.cli.main import parser
 from hand_pose_ros.rig.description import find_rig
 
 
@@ -63,7 +64,7 @@ def test_every_argument_is_described(launch_file):
     declared = [a for a in description.args[0] if type(a).__name__ == 'DeclareLaunchArgument']
     names = [a.args[0] for a in declared]
     assert names == ['rig', 'processes', 'namespace', 'remaps', 'use_sim_time', 'parameter_file',
-                     'discovery']  # fmt: skip
+                     'record', 'discovery']  # fmt: skip
     for argument in declared:
         assert argument.kwargs['description'].endswith('.')
         choices = argument.kwargs.get('choices')
@@ -145,3 +146,15 @@ def test_it_is_thin(repository):
     assert not any(isinstance(node, ast.Try | ast.While) for node in ast.walk(tree))
     assert '/home' not in text
     assert '/opt' not in text
+
+
+def test_a_rig_can_be_recorded(launch_file):
+    assert len(started(launch_file)['ExecuteProcess']) == 1
+    _, recorder = started(launch_file, record='/data/session')['ExecuteProcess']
+    command = recorder.kwargs['cmd']
+    assert command[1:3] == ['-m', 'hand_pose_ros.cli.main']
+    parsed = parser().parse_args(command[3:])
+    assert (parsed.verb, parsed.rig, str(parsed.output)) == (
+        'record', 'simulated_head_rig', '/data/session',
+    )  # fmt: skip
+    assert parsed.results
