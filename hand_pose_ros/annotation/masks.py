@@ -18,7 +18,7 @@ Mask = NDArray[np.bool_]
 Rgb = NDArray[np.uint8]
 
 _MARGIN = 0.35  # of the hand's length, around its landmarks
-_WORK_SIZE = 112  # pixels of the longer side GrabCut works on
+_WORK_SIZE = 80  # pixels of the longer side GrabCut works on
 _ITERATIONS = 2
 # Widths as parts of the palm's: what is hand for sure, likely, and cannot be.
 _SURE, _LIKELY, _FARTHEST = 0.10, 0.45, 0.8

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from hand_pose_ros import __version__
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.rig.rig_file import rig_text
 from hand_pose_ros.sessions.session import Session
@@ -40,7 +41,7 @@ def work_key(settings: Settings, session: Session) -> str:
     """Return a hash of all that the results depend on: settings, rig, trajectories and images."""
     chosen = asdict(settings)
     del chosen['threads']  # changes the speed only
-    digest = hashlib.sha256(json.dumps([_VERSION, chosen], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([__version__, _VERSION, chosen], sort_keys=True).encode())
     digest.update(rig_text(session.rig).encode())
     for body in sorted(session.trajectories):
         trajectory = session.trajectories[body]
