@@ -11,7 +11,6 @@ better weights at the end.
 import argparse
 import json
 import platform
-import shlex
 import sys
 import tempfile
 import time
@@ -51,9 +50,8 @@ def loop(folder: Path) -> dict[str, Any]:
         line = f'{line} --json evaluation.json' if is_evaluation else line
         start = time.monotonic()
         done = run(line, folder)
-        name = ' '.join(shlex.split(line)[:3])
-        times[name] = time.monotonic() - start
-        print(f'{times[name]:6.1f} s  {line}')
+        times[line] = time.monotonic() - start
+        print(f'{times[line]:6.1f} s  {line}')
         if done.returncode not in (0, 3):
             sys.exit(f'{done.stdout}{done.stderr}')
         for text in done.stdout.splitlines():
