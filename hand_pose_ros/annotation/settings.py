@@ -28,7 +28,7 @@ class Settings:
     estimator: str = 'landmarks'
     cameras: tuple[str, ...] = ()
     segmenter: str = ''
-    chunk: int = 256
+    chunk: int = 128
     threads: int = 2
 
     def __post_init__(self) -> None:

@@ -56,7 +56,7 @@ def add_parser(verbs: Verbs) -> None:
         help='number of the person in the ThermoHands tree, which decides its part (default: 3)',
     )  # fmt: skip
     parser.add_argument(
-        '--chunk', type=int, default=256, metavar='N', help='frames kept and resumed together'
+        '--chunk', type=int, default=128, metavar='N', help='frames kept and resumed together'
     )
     parser.add_argument(
         '--threads', type=int, default=len(os.sched_getaffinity(0)), metavar='N',
