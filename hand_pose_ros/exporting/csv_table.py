@@ -10,19 +10,29 @@ from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import SIDES
 
 FILE = 'episodes.csv'
+_POSE, _BETAS = 'observation.hand_pose', 'observation.betas'
 
 
 def columns(episode: Episode | None = None) -> list[str]:
     """Return the names of the columns, with those of a robot's joints if the episode has any."""
     state = [f'{name}_m' if 'rotation' not in name else name for name in STATE_NAMES]
-    joints = [f'{name}_m' for name in vector_features()['observation.joints']]
+    features = vector_features()
+    joints = [f'{name}_m' for name in features['observation.joints']]
+    pose = [f'{side}_pose_{rest}_rad' for side, rest in map(_parted, features[_POSE])]
+    betas = [f'{side}_beta_{rest}' for side, rest in map(_parted, features[_BETAS])]
     flags = [f'{side}_{flag}' for side in SIDES for flag in ('valid', 'interpolated')]
     robot = [
         f'{side}_robot_{name}_rad'
         for side, motion in zip(SIDES, episode.robot if episode else (), strict=False)
         for name in motion.names
     ]
-    return ['episode', 'frame', 'time_s', 'stamp_ns', *flags, *state, *joints, *robot]
+    numbers = [*state, *joints, *pose, *betas, *robot]
+    return ['episode', 'frame', 'time_s', 'stamp_ns', *flags, *numbers]
+
+
+def _parted(name: str) -> tuple[str, str]:
+    side, _, rest = name.partition('_')
+    return side, rest
 
 
 @dataclass(kw_only=True)
@@ -63,7 +73,9 @@ class CsvWriter:
             for side in range(2)
             for values in (episode.valid, episode.interpolated)
         ]
-        numbers = [*episode.state[place].tolist(), *episode.joints[place].ravel().tolist()]
+        numbers = episode.state[place].tolist()
+        for values in (episode.joints, episode.hand_pose, episode.betas):
+            numbers += values[place].ravel().tolist()
         for motion in episode.robot:
             numbers += motion.angles[place].tolist()
         return [

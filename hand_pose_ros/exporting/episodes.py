@@ -19,6 +19,10 @@ Flags = NDArray[np.bool_]
 
 # Hands are carried over silences of at most this, seconds; longer ones are marked as gaps.
 LONGEST_GAP = 0.2
+# Longer stretches are cut, seconds: beyond 2048 s LeRobot's float32 timestamps are coarser than
+# the 0.1 ms within which its reader must find the frame of a video.
+LONGEST_EPISODE = 1800.0
+SLOWEST, FASTEST = 0.1, 1000.0  # moments per second
 _ROUNDING = 1000  # nanoseconds
 _THUMB_TIP, _INDEX_TIP, _FINGER_TIPS = 4, 8, (12, 16, 20)
 
@@ -54,7 +58,8 @@ class Episode:
         betas: (T, 2, 10).
         aperture: (T, 2, 2) metres: thumb tip to index tip, and to the nearest other finger tip.
         valid: (T, 2) whether the hand was seen or carried over a short silence.
-        interpolated: (T, 2) whether a label itself was interpolated, or carried over here.
+        interpolated: (T, 2) whether the label itself was interpolated, or the hand was carried
+            over frames without one.
         robot: motions of a left and a right robot hand; empty without retargeting.
     """
 
@@ -110,10 +115,12 @@ def episodes_of(
         split_gap: a silence of both hands that is longer, seconds, parts two episodes.
 
     Raises:
-        DataError: if the rate is not positive or no hand is usable.
+        DataError: if rate or gap are out of range or no hand is usable.
     """
-    if not 0 < rate <= 1000:
-        raise DataError(f'the rate is {rate}: give moments per second above 0, up to 1000.')
+    if not SLOWEST <= rate <= FASTEST:
+        raise DataError(f'the rate is {rate}: give {SLOWEST:g} to {FASTEST:g} moments per second.')
+    if not split_gap > 0:
+        raise DataError(f'the gap that parts episodes is {split_gap}: give seconds above 0.')
     usable = labels.usable & np.isfinite(labels.joints).all(axis=(2, 3))
     known = np.flatnonzero(usable.any(axis=1))
     if not len(known):
@@ -124,16 +131,23 @@ def episodes_of(
     found = []
     for part in np.split(stamps, cuts):
         count = int((part[-1] - part[0]) * 1e-9 * rate + 1e-6) + 1
-        times = np.arange(count) / rate
-        moments = part[0] + np.round(times * 1e9).astype(np.int64)
-        found.append(_episode(tracks, times, moments, set_stamps))
+        seconds = np.arange(count) / rate
+        moments = part[0] + np.round(seconds * 1e9).astype(np.int64)
+        longest = int(LONGEST_EPISODE * rate)
+        for start in range(0, count, longest):
+            piece = moments[start : start + longest]
+            found.append(_episode(tracks, seconds[: len(piece)], piece, set_stamps))
     return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Track:
-    """The usable labels of one hand in the rig frame."""
+    """The usable labels of one hand in the rig frame.
 
+    ``period`` is the usual time between two frames, labelled or not, in nanoseconds.
+    """
+
+    period: float
     stamps: NDArray[np.int64]
     wrist: Array
     rotation: Array
@@ -150,8 +164,10 @@ def _track(labels: SessionLabels, rig: RigDescription, usable: Flags, side: int)
     kept = np.array([rotation is not None for rotation in rotations], bool)
     rows, joints = rows[kept], joints[kept]
     matrices = [rotation for rotation in rotations if rotation is not None]
+    steps = np.diff(labels.stamps)
     return _Track(
-        stamps=labels.stamps[rows], wrist=joints[:, 0], joints=joints,
+        period=float(np.median(steps)) if len(steps) else 0.0, stamps=labels.stamps[rows],
+        wrist=joints[:, 0], joints=joints,
         rotation=np.array(matrices).reshape(-1, 3, 3), hand_pose=labels.hand_pose[rows, side],
         betas=labels.betas[rows, side], interpolated=labels.origin[rows, side] == INTERPOLATED,
     )  # fmt: skip
@@ -188,23 +204,25 @@ def _resampled(track: _Track, moments: NDArray[np.int64]) -> dict[str, Array]:
             'hand_pose': np.zeros((count, 15, 3)), 'betas': np.zeros((count, 10)),
             'valid': np.zeros(count, bool), 'interpolated': np.zeros(count, bool),
         }  # fmt: skip
-    # An even rate ends a rounding beside the last label.
-    near = np.clip(moments, track.stamps[0], track.stamps[-1])
-    moments = np.where(np.abs(near - moments) <= _ROUNDING, near, moments)
     last = len(track.stamps) - 1
     after = np.searchsorted(track.stamps, moments)
     before = np.clip(after - 1, 0, last)
     after = np.clip(after, 0, last)
+    # Even moments fall a rounding beside even labels, which matters at the ends of silences.
+    for near in (track.stamps[before], track.stamps[after]):
+        moments = np.where(np.abs(near - moments) <= _ROUNDING, near, moments)
+    before = np.where(track.stamps[after] == moments, after, before)
+    after = np.where(track.stamps[before] == moments, before, after)
     span = track.stamps[after] - track.stamps[before]
-    exact = (track.stamps[after] == moments) | (span == 0)
-    share = np.where(exact, 1.0, (moments - track.stamps[before]) / np.where(exact, 1, span))
+    share = np.where(span, (moments - track.stamps[before]) / np.maximum(span, 1), 1.0)
     inside = (moments >= track.stamps[0]) & (moments <= track.stamps[-1])
-    valid = inside & ((track.stamps[after] == moments) | ((span > 0) & (span <= LONGEST_GAP * 1e9)))
+    valid = inside & (span <= LONGEST_GAP * 1e9)
+    bridged = (span > 1.5 * track.period) | track.interpolated[after] | track.interpolated[before]
     # Over a long silence the last known hand is held, before the first sight the next one.
     share = np.where(valid | ~inside, share, 0.0)
     result: dict[str, Array] = {
         'valid': valid,
-        'interpolated': valid & (track.interpolated[after] | track.interpolated[before]),
+        'interpolated': valid & bridged,
     }
     for name in ('wrist', 'joints', 'betas'):
         values = getattr(track, name)

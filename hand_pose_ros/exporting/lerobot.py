@@ -16,7 +16,7 @@ from hand_pose_ros.errors import DataError
 from hand_pose_ros.exporting.episodes import STATE_NAMES, Episode
 from hand_pose_ros.exporting.images import episode_images, raw_cameras, video_cameras
 from hand_pose_ros.exporting.raw_images import RawWriter
-from hand_pose_ros.exporting.statistics import Running, rows_statistics
+from hand_pose_ros.exporting.statistics import PixelStatistics, rows_statistics, together
 from hand_pose_ros.exporting.video import PIXELS, VideoWriter, codec, encoder
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import JOINT_NAMES, SIDES
@@ -24,11 +24,22 @@ from hand_pose_ros.skeleton import JOINT_NAMES, SIDES
 VERSION = 'v3.0'
 ROBOT = 'observation.robot_joints'
 _CHUNKS = 1000
+_COUNTED_IMAGES = 10  # every so many enter the statistics
 _DATA_PATH = 'data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet'
 _VIDEO_PATH = 'videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4'
 _EPISODES = 'meta/episodes/chunk-000/file-000.parquet'
 RAW = 'raw/episode-{episode_index:06d}.h5'
 _INDICES = ('frame_index', 'episode_index', 'index', 'task_index')
+
+
+def require_pyarrow() -> None:
+    """Raise DataError naming the extra if pyarrow is not installed."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        raise DataError(
+            'this export needs the package pyarrow: pip install -r requirements/export.txt'
+        ) from None
 
 
 def vector_features(episode: Episode | None = None) -> dict[str, tuple[str, ...]]:
@@ -90,9 +101,12 @@ class LeRobotWriter:
     task: str
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _features: dict[str, Any] = field(default_factory=dict)
-    _running: dict[str, Running] = field(default_factory=dict)
     _files: int = 0
     _frames: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse to begin what cannot be ended."""
+        require_pyarrow()
 
     def add(self, session: Session, episodes: list[Episode]) -> None:
         """Write the episodes of one session.
@@ -153,7 +167,7 @@ class LeRobotWriter:
                 'video_path': _VIDEO_PATH, 'features': self._features,
             },
         )  # fmt: skip
-        _write_json(meta / 'stats.json', {key: run.result() for key, run in self._running.items()})
+        _write_json(meta / 'stats.json', _statistics(self._rows, self._features))
         pq.write_table(pa.Table.from_pylist(self._rows), self.folder / _EPISODES)
         tasks = pa.table({'task_index': pa.array([0], pa.int64()), _INDEX: pa.array([self.task])})
         pq.write_table(
@@ -200,8 +214,6 @@ class LeRobotWriter:
         columns |= {name: pa.array(rows) for name, rows in numbers.items()}
         statistics = {name: rows_statistics(rows) for name, rows in values.items()}
         statistics |= {name: rows_statistics(rows[:, None]) for name, rows in numbers.items()}
-        for name, rows in (values | {key: row[:, None] for key, row in numbers.items()}).items():
-            self._running.setdefault(name, Running()).add_rows(rows)
         self._rows.append({
             'episode_index': number, 'tasks': [self.task], 'length': count,
             'data/chunk_index': 0, 'data/file_index': self._files,
@@ -216,7 +228,7 @@ class LeRobotWriter:
         self, session: Session, episode: Episode, videos: dict[str, VideoWriter], start: int
     ) -> None:
         row = self._rows[-1]
-        pictures = {key: Running() for key in videos}
+        pictures = {key: PixelStatistics() for key in videos}
         path = self.folder / RAW.format(episode_index=row['episode_index'])
         last: dict[str, NDArray[np.uint8]] = {}
         with RawWriter(path, raw_cameras(session), episode.stamps) as raw:
@@ -229,16 +241,15 @@ class LeRobotWriter:
                     # A camera that missed a moment shows what it saw last.
                     last[key] = images.video.get(name, last.get(key, black))[:height, :width]
                     video.add(last[key])
-                    if place % 10 == 0:
-                        pictures[key].add_image(last[key])
-        for key, run in pictures.items():
+                    if place % _COUNTED_IMAGES == 0:
+                        pictures[key].add(last[key])
+        for key, pixels in pictures.items():
             row |= {
                 f'videos/{key}/chunk_index': 0, f'videos/{key}/file_index': self._files,
                 f'videos/{key}/from_timestamp': start / self.rate,
                 f'videos/{key}/to_timestamp': (start + len(episode)) / self.rate,
             }  # fmt: skip
-            row |= _flat({key: run.result()})
-            self._running.setdefault(key, Running()).merge(run)
+            row |= _flat({key: pixels.result()})
 
 
 _INDEX = '__index_level_0__'
@@ -265,6 +276,24 @@ def _flat(statistics: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for feature, entries in statistics.items()
         for name, value in entries.items()
     }
+
+
+def _statistics(rows: list[dict[str, Any]], features: dict[str, Any]) -> dict[str, Any]:
+    """Return the statistics of the data set from those in the rows of its episodes."""
+    found = {}
+    for name in features:
+        start = f'stats/{name}/'
+        found[name] = together(
+            [
+                {
+                    key.removeprefix(start): value
+                    for key, value in row.items()
+                    if key.startswith(start)
+                }
+                for row in rows
+            ]
+        )
+    return found
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:

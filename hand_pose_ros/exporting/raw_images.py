@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.errors import DataError
+from hand_pose_ros.exporting.hdf5_file import Hdf5File
 from hand_pose_ros.rig.depth import DepthValues
 from hand_pose_ros.rig.model import CameraDescription
 from hand_pose_ros.rig.thermal import ThermalValues
@@ -28,34 +28,35 @@ class RawWriter:
         Raises:
             DataError: naming the extra, if h5py is not installed.
         """
-        self._file: Any = None
+        self._file: Hdf5File | None = None
         self._place = 0
         if not cameras:
             return
-        h5py = load_h5py()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = h5py.File(path, 'w')
-        self._file['stamps'] = stamps
-        self._file['stamps'].attrs['unit'] = 'ns'
+        self._file = Hdf5File(path)
+        content = self._file.content
+        content['stamps'] = stamps
+        content['stamps'].attrs['unit'] = 'ns'
         for name, camera in cameras.items():
             shape = (camera.size[1], camera.size[0])
-            data = self._file.create_dataset(
+            data = content.create_dataset(
                 name, (len(stamps), *shape), np.uint16, chunks=(1, *shape), compression='gzip',
                 compression_opts=1, shuffle=True,
             )  # fmt: skip
             for key, value in meaning(camera).items():
                 data.attrs[key] = value
-            self._file.create_dataset(f'{name}_present', (len(stamps),), bool)
+            content.create_dataset(f'{name}_present', (len(stamps),), bool)
         self._cameras = tuple(cameras)
 
     def add(self, images: dict[str, NDArray[np.uint16]]) -> None:
-        """Write the images of the next moment."""
+        """Write the images of the next moment; raises OSError when the disk is full."""
         if self._file is None:
             return
+        content = self._file.content
         for name in self._cameras:
             if name in images:
-                self._file[name][self._place] = images[name]
-                self._file[f'{name}_present'][self._place] = True
+                content[name][self._place] = images[name]
+                content[f'{name}_present'][self._place] = True
+        self._file.check()
         self._place += 1
 
     def __enter__(self) -> 'RawWriter':
@@ -70,18 +71,7 @@ class RawWriter:
     ) -> None:
         """Finish the file."""
         if self._file is not None:
-            self._file.close()
-
-
-def load_h5py() -> Any:
-    """Return the module h5py; raises DataError naming the extra without it."""
-    try:
-        import h5py
-    except ImportError:
-        raise DataError(
-            'this export needs the package h5py: pip install -r requirements/export.txt'
-        ) from None
-    return h5py
+            self._file.__exit__(kind, error, trace)
 
 
 def meaning(camera: CameraDescription) -> dict[str, Any]:

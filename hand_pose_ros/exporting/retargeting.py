@@ -50,6 +50,7 @@ class Retargeter:
         limits = np.asarray(hand.optimizer.robot.joint_limits)
         points = operator_joints(episode, side)
         angles = np.tile(limits.mean(axis=1), (len(episode), 1))
+        seen = np.flatnonzero(episode.valid[:, side])
         for moment in range(len(episode)):
             if episode.valid[moment, side]:
                 vectors = points[moment, tasks] - points[moment, origins]
@@ -59,6 +60,8 @@ class Retargeter:
                     raise DataError(f'the {self.robot} hand was moved beyond its joint limits.')
             elif moment:
                 angles[moment] = angles[moment - 1]
+        if len(seen):
+            angles[: seen[0]] = angles[seen[0]]
         return RobotMotion(names=tuple(hand.joint_names), angles=angles)
 
 

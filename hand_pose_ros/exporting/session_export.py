@@ -15,7 +15,7 @@ from hand_pose_ros.exporting.lerobot import LeRobotWriter
 from hand_pose_ros.exporting.retargeting import Retargeter, Robot
 from hand_pose_ros.exporting.validation import validate_lerobot
 from hand_pose_ros.rig.rig_file import rig_document
-from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
+from hand_pose_ros.sessions.labels import ABSENT, SessionLabels, labels_folder
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import JOINT_NAMES, PARENTS
 
@@ -109,10 +109,15 @@ def export_sessions(
             folder=beside, rate=options.rate, task=options.task
         )
         found: list[Episode] = []
+        described: list[dict[str, Any]] = []
         for place, path in enumerate(paths):
-            found += _export(path, writer, options, beside, retargeter)
+            with Session.open(path) as session:
+                episodes = _export(session, writer, options, retargeter)
+                described.append(_described(session, episodes, len(found)))
+            found += episodes
             progress(place + 1, len(paths))
         writer.finish()
+        (beside / RIG_FILE).write_text(_rig_text(described), encoding='utf-8')
         if options.format == 'lerobot':
             validate_lerobot(beside)
         beside.rename(output)
@@ -128,26 +133,20 @@ def export_sessions(
 
 
 def _export(
-    path: Path, writer: Writer, options: ExportOptions, folder: Path,
-    retargeter: Retargeter | None,
-) -> list[Episode]:  # fmt: skip
-    with Session.open(path) as session:
-        labels = _labels(session, options)
-        labels.origin[labels.quality < options.minimum_quality] = 0
-        try:
-            episodes = episodes_of(
-                labels, session.rig, session.stamps, rate=options.rate,
-                split_gap=options.split_gap,
-            )  # fmt: skip
-        except DataError as error:
-            raise DataError(f'{path}: {error}') from None
-        if retargeter is not None:
-            episodes = [replace(one, robot=retargeter.moved(one)) for one in episodes]
-        writer.add(session, episodes)
-        rig = folder / RIG_FILE
-        if not rig.exists():
-            rig.write_text(_rig_text(session), encoding='utf-8')
-        return episodes
+    session: Session, writer: Writer, options: ExportOptions, retargeter: Retargeter | None
+) -> list[Episode]:
+    labels = _labels(session, options)
+    labels.origin[labels.quality < options.minimum_quality] = ABSENT
+    try:
+        episodes = episodes_of(
+            labels, session.rig, session.stamps, rate=options.rate, split_gap=options.split_gap
+        )
+    except DataError as error:
+        raise DataError(f'{session.path}: {error}') from None
+    if retargeter is not None:
+        episodes = [replace(one, robot=retargeter.moved(one)) for one in episodes]
+    writer.add(session, episodes)
+    return episodes
 
 
 def _labels(session: Session, options: ExportOptions) -> SessionLabels:
@@ -159,12 +158,22 @@ def _labels(session: Session, options: ExportOptions) -> SessionLabels:
     return truth
 
 
-def _rig_text(session: Session) -> str:
-    """Return calibration and skeleton as JSON."""
-    content = {
+def _described(session: Session, episodes: list[Episode], first: int) -> dict[str, Any]:
+    """Return where the episodes of a session, numbered from ``first``, come from."""
+    return {
+        'session': session.path.name,
+        'episodes': list(range(first, first + len(episodes))),
+        'start_stamps': [int(episode.stamps[0]) for episode in episodes],
         'rig': rig_document(session.rig),
+    }
+
+
+def _rig_text(sessions: list[dict[str, Any]]) -> str:
+    """Return skeleton, calibrations and origins as JSON."""
+    content = {
         'joints': list(JOINT_NAMES),
         'joint_parents': list(PARENTS),
-        'frame': f'{session.rig.rig_frame}: x forward, y left, z up, metres',
+        'frame': "the rig's: x forward, y left, z up, metres",
+        'sessions': sessions,
     }
     return json.dumps(content, indent=2) + '\n'

@@ -9,12 +9,13 @@ import numpy as np
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.exporting.lerobot import VERSION
 
-# Half of a float32 second's last digit after a day, and no more than a tenth of a millisecond.
+# Within which LeRobot's reader must find the frame of a video, seconds.
 _TIME_TOLERANCE = 1e-4
 _KEYS = (
     'codebase_version', 'fps', 'features', 'data_path', 'video_path', 'splits', 'total_episodes',
     'total_frames', 'total_tasks', 'chunks_size', 'robot_type',
 )  # fmt: skip
+_MOMENTS: dict[str, Any] = {'min': np.min, 'max': np.max, 'mean': np.mean, 'std': np.std}
 _STATISTICS = ('min', 'max', 'mean', 'std', 'count', 'q01', 'q10', 'q50', 'q90', 'q99')
 
 
@@ -39,7 +40,7 @@ def validate_lerobot(folder: Path) -> dict[str, int]:
         _check_episode(folder, info, number, row, start)
         start += row['length']
     _check(folder, 'meta/info.json', start == info['total_frames'], 'counts other frames')
-    _check_statistics(folder, info)
+    _check_statistics(folder, info, rows)
     return {'episodes': count, 'frames': start, 'videos': _check_videos(folder, info, rows)}
 
 
@@ -70,14 +71,29 @@ def _check_episode(
         if feature['dtype'] == 'video':
             _check_span(folder, where, info, row, name)
             continue
-        values = np.array(table[name].to_pylist(), np.float64).reshape(len(frames), -1)
         _check(folder, where, name in table.column_names, f'lacks {name}')
-        wide = values.shape[1] == int(np.prod(feature['shape']))
-        _check(folder, where, wide, f'has {name} of another shape')
+        right = _is_described(table.schema.field(name).type, feature)
+        _check(folder, where, right, f'has {name} of another type or shape')
+        values = np.array(table[name].to_pylist(), np.float64).reshape(len(frames), -1)
         _check(folder, where, bool(np.isfinite(values).all()), f'has {name} that is not finite')
-        told = np.array(row[f'stats/{name}/mean'])
-        close = np.allclose(told, values.mean(axis=0), rtol=1e-3, atol=1e-4)
-        _check(folder, where, close, f'has wrong statistics of {name}')
+        for key, function in _MOMENTS.items():
+            told = np.array(row[f'stats/{name}/{key}'])
+            close = np.allclose(told, function(values, axis=0), rtol=1e-3, atol=1e-4)
+            _check(folder, where, close, f'has wrong statistics of {name}')
+    tasks = table['task_index'].to_numpy()
+    known = bool(np.all((tasks >= 0) & (tasks < info['total_tasks'])))
+    _check(folder, where, known, 'has a task that meta/tasks.parquet lacks')
+
+
+def _is_described(kind: Any, feature: dict[str, Any]) -> bool:
+    """Whether a column's type is that of its feature: a scalar, or a list of a fixed size."""
+    import pyarrow as pa
+
+    [size] = feature['shape']
+    scalar = pa.type_for_alias(feature['dtype'])
+    if pa.types.is_fixed_size_list(kind):
+        return kind.value_type == scalar and kind.list_size == size
+    return kind == scalar and size == 1
 
 
 def _check_span(
@@ -88,7 +104,7 @@ def _check_span(
     _check(folder, where, right, f'has a wrong span in {name}')
 
 
-def _check_statistics(folder: Path, info: dict[str, Any]) -> None:
+def _check_statistics(folder: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     found = json.loads((folder / 'meta' / 'stats.json').read_text(encoding='utf-8'))
     for name, feature in info['features'].items():
         entries = found.get(name, {})
@@ -97,6 +113,10 @@ def _check_statistics(folder: Path, info: dict[str, Any]) -> None:
         shape = np.shape(entries['mean'])
         wanted = (3, 1, 1) if feature['dtype'] == 'video' else tuple(feature['shape'])
         _check(folder, 'meta/stats.json', shape == wanted, f'has {name} of shape {shape}')
+        for key in ('min', 'max'):
+            parts = np.array([row[f'stats/{name}/{key}'] for row in rows])
+            right = np.allclose(_MOMENTS[key](parts, axis=0), entries[key])
+            _check(folder, 'meta/stats.json', right, f'has another {key} of {name}')
 
 
 def _check_videos(folder: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> int:

@@ -79,7 +79,8 @@ def test_the_state_has_names_and_the_action_is_the_next_state():
 
 def test_short_silences_are_bridged_and_long_ones_are_marked():
     [episode] = episodes(labels(40, side_missing=[*range(5, 8), *range(20, 32)]))
-    assert episode.valid[5:8, 0].all()
+    assert episode.valid[:20, 0].all()
+    np.testing.assert_array_equal(np.flatnonzero(episode.interpolated[:, 0]), [5, 6, 7])
     assert not episode.valid[20:32, 0].any()
     assert episode.valid[:, 1].all()
     np.testing.assert_array_equal(episode.wrist[20:32, 0], np.tile(episode.wrist[19, 0], (12, 1)))
@@ -92,6 +93,19 @@ def test_long_silences_of_both_hands_part_episodes():
     assert len(episodes(labels(100, missing=range(40, 80)), split_gap=2.0)) == 1
 
 
+def test_long_sessions_are_cut_where_float32_seconds_get_too_coarse():
+    made = labels(50)
+    made.stamps[:] = 10**18 + np.arange(50) * 80_000_000_000
+    parts = episodes(made, 0.5, split_gap=100.0)
+    assert [len(part) for part in parts] == [900, 900, 161]
+    for part in parts:
+        assert part.times[0] == 0.0
+        assert np.abs(part.times.astype(np.float32) - part.times).max() < 1e-4
+    np.testing.assert_array_equal(
+        np.diff(np.concatenate([part.stamps for part in parts])), 2 * 10**9
+    )
+
+
 def test_interpolated_labels_are_marked_and_rejected_ones_are_absent():
     made = labels(30)
     made.origin[7, 1] = INTERPOLATED
@@ -99,6 +113,7 @@ def test_interpolated_labels_are_marked_and_rejected_ones_are_absent():
     [episode] = episodes(made)
     assert episode.interpolated[7, 1]
     assert not episode.interpolated[10:, 1].any()
+    assert not episode.interpolated[:6, 1].any()
     assert not episode.valid[16:, 0].any()
 
 
@@ -112,5 +127,7 @@ def test_images_are_those_of_the_nearest_set():
 def test_what_gives_no_episode_is_refused():
     with pytest.raises(DataError, match=r'the rate is -1\.0'):
         episodes(labels(), -1.0)
+    with pytest.raises(DataError, match='parts episodes is 0'):
+        episodes(labels(), split_gap=0.0)
     with pytest.raises(DataError, match='no hand of the session is labelled'):
         episodes(labels(10, missing=range(10)))

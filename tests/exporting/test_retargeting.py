@@ -99,6 +99,9 @@ def test_a_robot_follows_within_its_limits(robots):
             assert motion.angles[:, place].max() <= high + 1e-6
     np.testing.assert_array_equal(left.angles[13:22], np.tile(left.angles[12], (9, 1)))
     assert np.abs(np.diff(right.angles, axis=0)).max() < 0.2
+    [late] = episodes(labels(30, side_missing=range(9)))
+    left, _ = Retargeter('leap', robots).moved(late)
+    np.testing.assert_array_equal(left.angles[:9], np.tile(left.angles[9], (9, 1)))
     with pytest.raises(DataError, match='no usable left shadow hand'):
         Retargeter('shadow', robots)
     with pytest.raises(DataError, match='is no folder'):

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from hand_pose_ros.exporting import session_export
 from hand_pose_ros.exporting.session_export import ExportOptions, export_sessions
 from hand_pose_ros.exporting.validation import validate_lerobot
 from hand_pose_ros.rig.description import load_rig
+from hand_pose_ros.sessions.labels import labels_folder
 from hand_pose_ros.sessions.session import Session
 
 av, h5py = pytest.importorskip('av'), pytest.importorskip('h5py')
@@ -113,6 +115,10 @@ def test_sixteen_bits_survive(exported, sessions):
         ),
         (lambda f: change_info(f, codebase_version='v2.1'), 'another version'),
         (lambda f: change_info(f, total_frames=3), 'counts other frames'),
+        (lambda f: rewrite(f, lambda t: t.drop_columns(['action'])), 'lacks action'),
+        (lambda f: rewrite(f, lambda t: t.set_column(*doubled(t, 'task_index', 7))), 'statistics'),
+        (lambda f: rewrite(f, lambda t: t.set_column(*widened(t, 'index'))), 'another type'),
+        (lambda f: change_stats(f, 'action', 'max'), 'another max of action'),
     ],
 )
 def test_validation_sees_what_is_wrong(exported, tmp_path, damage, message):
@@ -127,11 +133,23 @@ def rewrite(folder, change):
     pq.write_table(change(pq.read_table(path)), path)
 
 
-def doubled(table, name):
+def doubled(table, name, more=0):
     import pyarrow as pa
 
     place = table.column_names.index(name)
-    return place, name, pa.array(table[name].to_numpy() * 2)
+    return place, name, pa.array(table[name].to_numpy() * 2 + more)
+
+
+def widened(table, name):
+    place = table.column_names.index(name)
+    return place, name, table[name].cast('double')
+
+
+def change_stats(folder, feature, key):
+    path = folder / 'meta' / 'stats.json'
+    content = json.loads(path.read_text())
+    content[feature][key][0] += 1.0
+    path.write_text(json.dumps(content))
 
 
 def change_info(folder, **changes):
@@ -165,6 +183,44 @@ def test_an_output_that_exists_is_not_touched(sessions, tmp_path):
     (tmp_path / 'set').mkdir()
     with pytest.raises(DataError, match='exists already'):
         export_sessions(sessions, tmp_path / 'set', options())
+
+
+def test_every_session_has_its_calibration_and_episodes(exported, sessions):
+    content = json.loads((exported[0] / 'rig.json').read_text())
+    assert [entry['session'] for entry in content['sessions']] == ['s1', 's2']
+    assert [entry['episodes'] for entry in content['sessions']] == [[0], [1]]
+    assert content['sessions'][1]['rig']['cameras']['thermal']['driver_options']['seed'] == 2
+    with Session.open(sessions[1]) as session:
+        assert content['sessions'][1]['start_stamps'] == [int(session.stamps[0])]
+
+
+def test_episodes_of_one_session_share_its_files(sessions, tmp_path):
+    session = tmp_path / 's'
+    shutil.copytree(sessions[0], session)
+    with Session.open(session) as opened:
+        labels = opened.truth()
+    labels.origin[4:9] = 0
+    labels.save(labels_folder(session))
+    done = export_sessions([session], tmp_path / 'o', ExportOptions(split_gap=0.1))
+    rows = pq.read_table(tmp_path / 'o/meta/episodes/chunk-000/file-000.parquet').to_pylist()
+    assert done.episodes == len(rows) == 2
+    key = 'videos/observation.images.nir'
+    assert rows[1][f'{key}/file_index'] == rows[0][f'{key}/file_index'] == 0
+    starts = [row[f'{key}/from_timestamp'] for row in rows]
+    assert starts == [0.0, pytest.approx(rows[0]['length'] / 30)]
+    with h5py.File(tmp_path / 'o/raw/episode-000001.h5') as raw, Session.open(session) as opened:
+        first = opened.frame(9).streams['thermal'].image
+        np.testing.assert_array_equal(raw['thermal'][0], first)
+
+
+@pytest.mark.parametrize('package', ['pyarrow', 'av', 'h5py'])
+def test_a_missing_package_names_the_extra(sessions, tmp_path, monkeypatch, package):
+    for name in [*sys.modules, package]:
+        if name.partition('.')[0] == package:
+            monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(DataError, match=rf'needs? the package {package}: .*requirements/export'):
+        export_sessions(sessions[:1], tmp_path / 'set', options())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_leaves_nothing(sessions, tmp_path, monkeypatch):
