@@ -48,7 +48,12 @@ def add_parser(verbs: Verbs) -> None:
         '--minimum-quality', type=float, default=0.0, metavar='Q',
         help='labels below it count as absent (default: 0)',
     )  # fmt: skip
-    parser.add_argument(
+    hands = parser.add_mutually_exclusive_group()
+    hands.add_argument(
+        '--live', action='store_true',
+        help='use the hands estimated while recording (/hand_pose/hands) instead of labels',
+    )  # fmt: skip
+    hands.add_argument(
         '--truth', action='store_true',
         help='use the exact hands of simulated sessions instead of labels',
     )  # fmt: skip
@@ -88,7 +93,8 @@ def _export_sessions(arguments: argparse.Namespace) -> int:
     options = ExportOptions(
         format=arguments.format, rate=arguments.rate, task=arguments.task,
         split_gap=arguments.split_gap, minimum_quality=arguments.minimum_quality,
-        truth=arguments.truth, robot=arguments.retarget or '', urdf=arguments.urdf or Path(),
+        truth=arguments.truth, live=arguments.live, robot=arguments.retarget or '',
+        urdf=arguments.urdf or Path(),
     )  # fmt: skip
     with progress(notices(), 'sessions') as bar:
         task = bar.add_task('exporting', total=len(arguments.sessions))

@@ -12,6 +12,7 @@ from hand_pose_ros.exporting.csv_table import CsvWriter
 from hand_pose_ros.exporting.episodes import Episode, episodes_of
 from hand_pose_ros.exporting.hdf5 import Hdf5Writer
 from hand_pose_ros.exporting.lerobot import LeRobotWriter
+from hand_pose_ros.exporting.live_estimates import live_estimates
 from hand_pose_ros.exporting.retargeting import Retargeter, Robot
 from hand_pose_ros.exporting.validation import validate_lerobot
 from hand_pose_ros.rig.rig_file import rig_document
@@ -50,6 +51,7 @@ class ExportOptions:
         split_gap: a silence of both hands that is longer, seconds, parts two episodes.
         minimum_quality: labels below it count as absent.
         truth: use the exact hands of simulated sessions instead of labels.
+        live: use what an estimator told while recording instead of labels.
         robot: name of a robot whose hands follow; empty for none.
         urdf: folder of the robots' hands.
     """
@@ -60,6 +62,7 @@ class ExportOptions:
     split_gap: float = 1.0
     minimum_quality: float = 0.0
     truth: bool = False
+    live: bool = False
     robot: Robot | Literal[''] = ''
     urdf: Path = Path()
 
@@ -150,6 +153,8 @@ def _export(
 
 
 def _labels(session: Session, options: ExportOptions) -> SessionLabels:
+    if options.live:
+        return live_estimates(session)
     if not options.truth:
         return SessionLabels.load(labels_folder(session.path))
     truth = session.truth()
