@@ -32,6 +32,19 @@ def test_without_its_image_the_frame_stays_and_the_stamp_is_the_next_modality_s(
     np.testing.assert_array_equal(frame.T_rig_frame, rig.cameras['thermal'].T_rig_cam)
 
 
+def test_another_body_s_camera_stands_in_only_where_the_rig_has_none(document):
+    document['cameras']['exo_nir'] = {
+        'modality': 'nir', 'body': 'exo', 'size': [8, 6], 'intrinsics': [5, 5, 4, 3],
+        'T_rig_cam': {'translation': [0, 0, 0], 'quaternion': [0, 0, 0, 1]},
+    }  # fmt: skip
+    rig = parse_rig(document, 'x.yaml')
+    frame = rig_frame(rig, {'exo_nir': image(4), 'rgb': image(7)})
+    assert (frame.reference, frame.stamp) == ('rgb', 7)
+    assert frame.frame_id == 'thermal_optical_frame'
+    alone = rig_frame(rig, {'exo_nir': image(4)})
+    assert (alone.reference, alone.stamp) == ('exo_nir', 4)
+
+
 def test_a_frame_needs_an_image_of_a_known_camera(rig):
     with pytest.raises(ImageError, match='at least one image'):
         rig_frame(rig, {})
