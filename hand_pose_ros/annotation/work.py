@@ -71,8 +71,13 @@ class WorkFolder:
 
 
 @contextmanager
-def owned(labels: Path) -> Iterator[None]:
+def owned(labels: Path, doing: str = 'annotated') -> Iterator[None]:
     """Own a session's folder of labels: no second process can; a killed one lets go by itself.
+
+    Args:
+        labels: the folder.
+        doing: what is done to the session meanwhile, ``annotated`` or ``reviewed``: others are
+            told so.
 
     Raises:
         DataError: naming the process that owns it, or if the folder cannot be made.
@@ -88,11 +93,9 @@ def owned(labels: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             stream.seek(0)
-            owner = stream.read().strip() or 'another process'
-            raise DataError(
-                f'{labels} is being annotated by {owner}: wait for it, or end it first.'
-            ) from None
+            holder = stream.read().strip() or 'used by another process'
+            raise DataError(f'{labels} is being {holder}: wait for it, or end it first.') from None
         stream.truncate(0)
-        stream.write(f'process {os.getpid()} on {socket.gethostname()}')
+        stream.write(f'{doing} by process {os.getpid()} on {socket.gethostname()}')
         stream.flush()
         yield

@@ -73,7 +73,7 @@ class ReviewWork:
         with ExitStack() as opened:
             self.session = opened.enter_context(Session.open(path))
             if self.folder.is_dir():
-                opened.enter_context(owned(self.folder))
+                opened.enter_context(owned(self.folder, 'reviewed'))
             self.labels = SessionLabels.load(self.folder)
             self._check()
             self._opened = opened.pop_all()

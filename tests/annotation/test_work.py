@@ -15,7 +15,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from hand_pose_ros.annotation.work import owned
-with owned(Path(sys.argv[1])):
+with owned(Path(sys.argv[1]), *sys.argv[2:]):
     print('owned', flush=True)
     sys.stdin.read()
 """
@@ -56,14 +56,16 @@ def test_folders_of_other_keys_are_found_and_removed_when_told(tmp_path):
     assert work.evidence(0) is not None
 
 
-def test_a_second_process_is_refused_by_name_and_a_killed_one_lets_go(tmp_path):
+@pytest.mark.parametrize('doing', [[], ['reviewed']])
+def test_a_second_process_is_told_who_does_what_and_a_killed_one_lets_go(tmp_path, doing):
     with subprocess.Popen(
-        [sys.executable, '-c', HOLD, str(tmp_path)], stdin=subprocess.PIPE,
+        [sys.executable, '-c', HOLD, str(tmp_path), *doing], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True,
     ) as other:  # fmt: skip
         assert other.stdout.readline() == 'owned\n'
+        what = doing[0] if doing else 'annotated'
         with (
-            pytest.raises(DataError, match=f'annotated by process {other.pid} on .*: wait'),
+            pytest.raises(DataError, match=f'is being {what} by process {other.pid} on .*: wait'),
             owned(tmp_path),
         ):
             pass

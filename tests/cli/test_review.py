@@ -42,6 +42,7 @@ def test_it_serves_until_it_is_told_to_end(repository, tmp_path):
         )  # fmt: skip
         assert second.returncode == 1
         assert second.stderr.count('\n') == 1
+        assert f'is being reviewed by process {process.pid}' in second.stderr
     finally:
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)

@@ -87,7 +87,7 @@ def test_what_cannot_be_saved_is_not_shown_as_done(work, monkeypatch):
 
 
 def test_a_session_is_reviewed_once_at_a_time(work):
-    with pytest.raises(DataError, match='process'):
+    with pytest.raises(DataError, match='is being reviewed by process'):
         ReviewWork(work.session.path)
 
 
