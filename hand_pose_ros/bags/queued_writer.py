@@ -20,6 +20,7 @@ class QueuedWriter:
 
     Attributes:
         writer: the bag; closing it is the caller's, after ``close``.
+        capacity: bytes that may wait.
         dropped: messages dropped so far, by topic.
     """
 
@@ -27,7 +28,7 @@ class QueuedWriter:
         """Start the thread."""
         self.writer = writer
         self.dropped: dict[str, int] = {}
-        self._capacity = capacity
+        self.capacity = capacity
         self._waiting = 0
         self._queue: deque[tuple[str, bytes, int]] = deque()
         self._changed = threading.Condition()
@@ -36,10 +37,15 @@ class QueuedWriter:
         self._thread = threading.Thread(target=self._run, name='bag writer', daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for the disk."""
+        return self._waiting
+
     def write(self, topic: str, data: bytes, stamp: int) -> None:
         """Queue one message of an announced topic, see ``BagWriter.write``."""
         with self._changed:
-            if self._waiting + len(data) > self._capacity and self._queue:
+            if self._waiting + len(data) > self.capacity and self._queue:
                 self.dropped[topic] = self.dropped.get(topic, 0) + 1
                 return
             self._queue.append((topic, data, stamp))

@@ -1,6 +1,7 @@
 """BagWriter: rosbag2 folders (mcap) from messages that are already serialised."""
 
 import errno
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class BagWriter:
 
     Attributes:
         folder: the bag.
+        reserve: bytes of the disk that are left free.
         ending: why nothing more is written, None while all is well.
     """
 
@@ -109,7 +111,7 @@ class BagWriter:
         self._compression: Compression = compression
         self._split_bytes = split_bytes
         self._split_time = int(split_seconds * 1e9)
-        self._reserve = reserve
+        self.reserve = reserve
         self._topics: dict[str, _Topic] = {}
         self._channels: dict[str, int] = {}
         self._facts = BagFacts(distro=ros_distro)
@@ -195,6 +197,12 @@ class BagWriter:
         """Messages written so far by topic; exact after ``close``, even where a disk was full."""
         return {topic: entry.facts.count for topic, entry in self._topics.items()}
 
+    @property
+    def free_space(self) -> int:
+        """Bytes that the disk has left for us; raises OSError if the folder is gone."""
+        state = os.statvfs(self.folder)
+        return state.f_bavail * state.f_frsize
+
     def close(self) -> None:
         """Finish the file and write metadata.yaml; may be called more than once.
 
@@ -264,8 +272,8 @@ class BagWriter:
     def _close_chunk(self, stamp: int) -> None:
         """Write the open chunk; a disk that takes it no more ends the recording."""
         try:
-            if self._file.free_space - self._file.pending < self._reserve:
-                raise OSError(errno.ENOSPC, f'less than {self._reserve / 1e6:.0f} MB are left')
+            if self._file.free_space - self._file.pending < self.reserve:
+                raise OSError(errno.ENOSPC, f'less than {self.reserve / 1e6:.0f} MB are left')
             self._file.close_chunk()
         except OSError as error:
             self._end(error, stamp)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from hand_pose_ros.ros.qos import RESULT
@@ -55,8 +56,13 @@ class Diagnostics:
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_PERIOD, self.publish, clock=steady)
 
-    def publish(self) -> None:
-        """Publish all entries now."""
+    def publish(self, *, arrive: float = 0.0) -> None:
+        """Publish all entries now.
+
+        Args:
+            arrive: seconds to wait at most until every subscriber has them; needed by a node
+                that is about to be destroyed.
+        """
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         prefix = self._node.get_fully_qualified_name().lstrip('/')
@@ -72,6 +78,8 @@ class Diagnostics:
                 )
             )
         self._publisher.publish(message)
+        if arrive:
+            self._publisher.wait_for_all_acked(Duration(seconds=arrive))
 
     def stop(self) -> None:
         """Stop publishing and free the timer and the publisher."""

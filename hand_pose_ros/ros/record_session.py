@@ -20,7 +20,9 @@ from hand_pose_ros.bags.writer import BagWriter, Repeat
 from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.rig.rig_file import rig_text
+from hand_pose_ros.ros.diagnostics import Diagnostics
 from hand_pose_ros.ros.environment import prepare
+from hand_pose_ros.ros.recorder_health import RecorderHealth
 from hand_pose_ros.sessions.checks.stream_times import LossCounter
 from hand_pose_ros.sessions.recorded_rig import RIG_TOPIC, image_topic, info_topic
 from hand_pose_ros.sessions.truth import truth_topic
@@ -32,6 +34,8 @@ _DEPTH = 200
 _LOOK_PERIOD = 0.5
 _TELL_PERIOD = 0.5
 _STEP = 0.1
+# Seconds that subscribers have to take the last diagnostics.
+_ARRIVAL = 1.0
 
 
 @dataclass
@@ -128,6 +132,8 @@ class SessionRecording:
             executor.add_node(node)
             try:
                 self._spin(executor, node, progress)
+                if self.writer.ending is not None:
+                    node.tell_end()
             finally:
                 node.destroy_node()
         except ExternalShutdownException:
@@ -190,6 +196,12 @@ class SessionRecorder(Node):
             self._wanted.add(truth_topic(rig))
         if recording.selection.results:
             self._wanted.update(RESULTS)
+        health = RecorderHealth(queued, recording.counts)
+        self._diagnostics = Diagnostics(self, rig.name, health.statuses)
+
+    def tell_end(self) -> None:
+        """Publish the last diagnostics, and wait a moment until they have arrived."""
+        self._diagnostics.publish(arrive=_ARRIVAL)
 
     def look(self) -> None:
         """Subscribe to wanted topics that have come up, and tell what the disk lost."""

@@ -2,23 +2,27 @@
 
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 
 rclpy = pytest.importorskip('rclpy', reason='needs ROS 2')
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
+from hand_pose_ros.bags.queued_writer import QueuedWriter
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.bags.writer import BagWriter
 from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
-from hand_pose_ros.ros import qos
+from hand_pose_ros.ros import qos, record_session
 from hand_pose_ros.ros.camera_info import camera_info
 from hand_pose_ros.ros.record_session import Selection, SessionRecording
 from hand_pose_ros.ros.stamps import header
@@ -35,6 +39,7 @@ RIG = RigDescription(
     cameras={'thermal': CameraDescription(name='thermal', modality='thermal', camera=CAMERA)},
 )
 PERIOD = 33_333_333
+FACTS = Selection(topics=('/facts',))
 START = 1_700_000_000_000_000_000
 
 
@@ -110,3 +115,72 @@ def test_silence_is_a_sentence(tmp_path):
         recording = SessionRecording(rig=RIG, writer=writer)
         with pytest.raises(HandPoseError, match='no image came on /thermal/image_raw'):
             recording.run(lambda _: recording.stop())
+
+
+@pytest.fixture
+def heard(running):
+    """Diagnostics of the recorder, and what has to be called to receive them."""
+    node = Node('listener', context=running.node.context)
+    executor = SingleThreadedExecutor(context=running.node.context)
+    executor.add_node(node)
+    statuses = []
+
+    def hear(message):
+        statuses.extend(one for one in message.status if one.name.startswith('hand_pose_recorder'))
+
+    node.create_subscription(DiagnosticArray, '/diagnostics', hear, 10)
+    yield statuses, lambda: executor.spin_once(timeout_sec=0.05)
+    executor.shutdown()
+    node.destroy_node()
+
+
+def test_a_slow_disk_is_on_diagnostics_with_what_was_dropped(running, heard, tmp_path, monkeypatch):
+    statuses, hear = heard
+    monkeypatch.setattr(record_session, 'QueuedWriter', partial(QueuedWriter, capacity=5000))
+    end = time.monotonic() + 40
+    with BagWriter(tmp_path / 'bag') as writer:
+        recording = SessionRecording(rig=RIG, writer=writer, selection=FACTS)
+        write, go = writer.write, threading.Event()
+        monkeypatch.setattr(writer, 'write', lambda *message: go.wait(40) and write(*message))
+
+        def enough(_):
+            hear()
+            told = [one for one in statuses if 'messages dropped' in one.message]
+            if told or time.monotonic() > end:
+                go.set()
+                recording.stop()
+
+        recording.run(enough)
+    told = next(one for one in statuses if 'messages dropped' in one.message)
+    assert told.level == DiagnosticStatus.WARN
+    assert told.message.startswith('the disk is too slow: ')
+    assert told.hardware_id == 'tiny'
+    values = {entry.key: entry.value for entry in told.values}
+    assert 0 < int(values['dropped']) <= sum(recording.dropped.values())
+    assert int(values['/thermal/image_raw dropped']) > 0
+    assert float(values['/thermal/image_raw rate (Hz)']) > 0
+    assert float(values['free space (MB)']) > 0
+    assert float(values['received (MB/s)']) > 0
+
+
+def test_a_full_disk_is_an_error_on_diagnostics(running, heard, tmp_path, monkeypatch):
+    statuses, hear = heard
+    end = time.monotonic() + 40
+    with BagWriter(tmp_path / 'bag', reserve=2**62) as writer:
+        recording = SessionRecording(rig=RIG, writer=writer, selection=FACTS)
+        write, go = writer.write, threading.Event()
+        monkeypatch.setattr(writer, 'write', lambda *message: go.wait(40) and write(*message))
+
+        def proceed(_):
+            # What is published before anybody listens is not heard.
+            hear()
+            if statuses or time.monotonic() > end:
+                go.set()
+
+        recording.run(proceed)
+    assert writer.ending is not None
+    while statuses[-1].level != DiagnosticStatus.ERROR and time.monotonic() < end:
+        hear()
+    assert statuses[-1].level == DiagnosticStatus.ERROR
+    assert 'the disk is full' in statuses[-1].message
+    assert 'nothing is recorded any more' in statuses[-1].message
