@@ -13,6 +13,7 @@ from hand_pose_ros.bags.chunks import Compression
 from hand_pose_ros.bags.folder_lock import FolderLock, refuse_busy
 from hand_pose_ros.bags.mcap_file import McapFile
 from hand_pose_ros.bags.metadata import (
+    METADATA,
     BagFacts,
     FileFacts,
     TopicFacts,
@@ -126,6 +127,7 @@ class BagWriter:
             self._write_metadata()
         except OSError as error:
             self._folder_lock.release()
+            self._remove_empty()
             raise BagError(
                 f'bag {self.folder} cannot be written ({error.strerror}): name another place.'
             ) from None
@@ -224,6 +226,35 @@ class BagWriter:
                 ) from None
             finally:
                 self._folder_lock.release()
+
+    def discard_if_empty(self) -> bool:
+        """Finish the bag, and remove its folder if no message was ever written.
+
+        Returns:
+            Whether it is gone. A bag with a message in it stays, and so does a folder into which
+            somebody else has put something.
+
+        Raises:
+            BagError: see ``close``.
+        """
+        self.close()
+        return not any(self.counts.values()) and self._remove_empty()
+
+    def _remove_empty(self) -> bool:
+        """Remove the folder unless it holds more than what an empty bag has."""
+        # What was created may not be noted yet: a full disk comes in between.
+        first = f'{self.folder.name}_0.mcap'
+        own = {METADATA, first, *(file.name for file in self._facts.files)}
+        try:
+            if not {entry.name for entry in self.folder.iterdir()} <= own:
+                return False
+            for name in own:
+                (self.folder / name).unlink(missing_ok=True)
+            self.folder.rmdir()
+        except OSError:
+            # Whoever has come in between keeps it.
+            return False
+        return True
 
     def _make_folder(self) -> None:
         try:

@@ -109,8 +109,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.direct:
         require_ros()
     with _writer(arguments) as writer:
-        rows = (_record_direct if arguments.direct else _record_topics)(rig, writer, arguments)
+        try:
+            rows = (_record_direct if arguments.direct else _record_topics)(rig, writer, arguments)
+        finally:
+            # Whatever went wrong, a folder with nothing in it is in the way of the next try.
+            gone = writer.discard_if_empty()
     ending = writer.ending
+    if gone:
+        why, cure = 'no image came before the end', 'look after the cameras or record for longer'
+        if ending is not None:
+            why, cure = ending.reason, 'make room and record again'
+        raise CommandError(f'nothing was recorded in {arguments.output} ({why}): {cure}.')
     if arguments.compress_after and ending is None:
         _compress(arguments.output)
     print_rows(arguments.output, rows)

@@ -178,14 +178,15 @@ class SessionRecorder(Node):
     """
 
     def __init__(self, recording: SessionRecording, queued: QueuedWriter) -> None:
-        """Write the rig and subscribe to what is known beforehand."""
+        """Announce the rig and subscribe to what is known beforehand."""
         super().__init__('hand_pose_recorder')
         self.started: float | None = None
         self._recording, self._queued = recording, queued
         self._dropped = 0
         rig, writer = recording.rig, recording.writer
         writer.add_topic(RIG_TOPIC, messages.STRING, repeat='all')
-        queued.write(RIG_TOPIC, messages.serialised(messages.text(rig_text(rig))), time.time_ns())
+        # Written before the first message of others: a bag without any stays empty.
+        self._rig: bytes | None = messages.serialised(messages.text(rig_text(rig)))
         for name, camera in rig.cameras.items():
             self._record(image_topic(name), messages.IMAGE, period=1e9 / camera.rate)
             self._record(info_topic(name), messages.CAMERA_INFO)
@@ -237,6 +238,9 @@ class SessionRecorder(Node):
             if self.started is None and period:
                 self.started = time.monotonic()
             count.add(data, received)
+            if self._rig is not None:
+                self._queued.write(RIG_TOPIC, self._rig, received)
+                self._rig = None
             self._queued.write(topic, data, received)
 
         large = type_name in (messages.IMAGE, 'sensor_msgs/msg/PointCloud2')

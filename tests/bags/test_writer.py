@@ -76,6 +76,37 @@ def test_metadata_is_there_from_the_start(tmp_path):
         assert (tmp_path / 'bag' / 'bag_0.mcap').stat().st_size > 1000
 
 
+def test_a_bag_without_a_message_can_be_discarded(tmp_path):
+    with BagWriter(tmp_path / 'bag') as bag:
+        bag.add_topic('/text', messages.STRING)
+        assert bag.discard_if_empty()
+        assert not bag.discard_if_empty()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bag_with_a_message_or_with_files_of_others_is_not_discarded(tmp_path):
+    with BagWriter(tmp_path / 'bag') as bag:
+        bag.add_topic('/text', messages.STRING)
+        bag.write('/text', text(1), 1)
+        assert not bag.discard_if_empty()
+    assert numbers(tmp_path / 'bag') == [1]
+    with BagWriter(tmp_path / 'noted') as bag:
+        (tmp_path / 'noted' / 'notes.txt').write_text('who was recorded')
+        assert not bag.discard_if_empty()
+    assert (tmp_path / 'noted' / 'notes.txt').is_file()
+    assert (tmp_path / 'noted' / 'metadata.yaml').is_file()
+
+
+def test_a_disk_that_is_full_at_once_leaves_no_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'writev', full)
+    with pytest.raises(BagError, match='No space left'):
+        BagWriter(tmp_path / 'bag')
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_writers_do_not_share_a_folder(tmp_path):
     with (
         BagWriter(tmp_path / 'bag'),

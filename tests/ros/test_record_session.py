@@ -115,6 +115,8 @@ def test_silence_is_a_sentence(tmp_path):
         recording = SessionRecording(rig=RIG, writer=writer)
         with pytest.raises(HandPoseError, match='no image came on /thermal/image_raw'):
             recording.run(lambda _: recording.stop())
+        assert writer.discard_if_empty()
+    assert not (tmp_path / 'bag').exists()
 
 
 @pytest.fixture
