@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from hand_pose_ros.errors import DataError
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import apply
-from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
+from hand_pose_ros.sessions.labels import SessionLabels
 from hand_pose_ros.sessions.session import Session
 
 Array = NDArray[np.float64]
@@ -42,19 +41,7 @@ def labels_of(session: Session, *, truth: bool, minimum_quality: float) -> Sessi
     Raises:
         DataError: if there are none, or they are of another recording.
     """
-    if truth:
-        labels = session.truth()
-        if labels is None:
-            raise DataError(f'{session.path} has no exact hands: only simulated sessions do')
-    else:
-        folder = labels_folder(session.path)
-        labels = SessionLabels.load(folder)
-        numbers = labels.numbers
-        fits = len(numbers) == 0 or (numbers.min() >= 0 and numbers.max() < len(session.sets))
-        if not fits or not np.array_equal(session.stamps[numbers], labels.stamps):
-            raise DataError(
-                f'{folder} holds labels of another recording than {session.path}: annotate it again'
-            )
+    labels = session.labels(truth=truth)
     dropped = ~(labels.usable & (labels.quality >= minimum_quality))
     for name in _FIELDS:
         getattr(labels, name)[dropped] = np.nan

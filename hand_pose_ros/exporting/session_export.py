@@ -16,7 +16,7 @@ from hand_pose_ros.exporting.live_estimates import live_estimates
 from hand_pose_ros.exporting.retargeting import Retargeter, Robot
 from hand_pose_ros.exporting.validation import validate_lerobot
 from hand_pose_ros.rig.rig_file import rig_document
-from hand_pose_ros.sessions.labels import ABSENT, SessionLabels, labels_folder
+from hand_pose_ros.sessions.labels import ABSENT
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import JOINT_NAMES, PARENTS
 
@@ -138,7 +138,7 @@ def export_sessions(
 def _export(
     session: Session, writer: Writer, options: ExportOptions, retargeter: Retargeter | None
 ) -> list[Episode]:
-    labels = _labels(session, options)
+    labels = live_estimates(session) if options.live else session.labels(truth=options.truth)
     labels.origin[labels.quality < options.minimum_quality] = ABSENT
     try:
         episodes = episodes_of(
@@ -150,17 +150,6 @@ def _export(
         episodes = [replace(one, robot=retargeter.moved(one)) for one in episodes]
     writer.add(session, episodes)
     return episodes
-
-
-def _labels(session: Session, options: ExportOptions) -> SessionLabels:
-    if options.live:
-        return live_estimates(session)
-    if not options.truth:
-        return SessionLabels.load(labels_folder(session.path))
-    truth = session.truth()
-    if truth is None:
-        raise DataError(f'{session.path} has no exact hands: only simulated sessions do.')
-    return truth
 
 
 def _described(session: Session, episodes: list[Episode], first: int) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from hand_pose_ros.sessions.labels import (
     CORRECTED,
     REJECTED,
     UNSEEN,
-    SessionLabels,
     labels_folder,
 )
 from hand_pose_ros.sessions.session import Session
@@ -74,8 +73,7 @@ class ReviewWork:
             self.session = opened.enter_context(Session.open(path))
             if self.folder.is_dir():
                 opened.enter_context(owned(self.folder, 'reviewed'))
-            self.labels = SessionLabels.load(self.folder)
-            self._check()
+            self.labels = self.session.labels()
             self._opened = opened.pop_all()
         self._lock = threading.RLock()
         self._images: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -281,15 +279,6 @@ class ReviewWork:
         if not 0 <= row < len(self.labels.stamps):
             raise DataError(f'row {row} does not exist: there are {len(self.labels.stamps)}.')
         return int(self.labels.numbers[row])
-
-    def _check(self) -> None:
-        labels, session = self.labels, self.session
-        inside = not len(labels.numbers) or labels.numbers.max() < len(session.sets)
-        if not inside or not np.array_equal(session.stamps[labels.numbers], labels.stamps):
-            raise DataError(
-                f'{self.folder} holds labels of another recording than {session.path}: annotate '
-                'it again.'
-            )
 
 
 def _finite(value: float) -> float | None:

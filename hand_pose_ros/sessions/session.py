@@ -18,7 +18,7 @@ from hand_pose_ros.rig.assemble import rig_frame
 from hand_pose_ros.rig.frame import RigFrame, StreamImage
 from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
-from hand_pose_ros.sessions.labels import SessionLabels, labelled_rig
+from hand_pose_ros.sessions.labels import SessionLabels, labelled_rig, labels_folder
 from hand_pose_ros.sessions.recorded_rig import (
     image_topic,
     recorded_rig,
@@ -164,6 +164,27 @@ class Session:
     def truth(self) -> SessionLabels | None:
         """Return the exact hands of a simulated session at the sets' stamps; else None."""
         return recorded_truth(self._reader, self.rig, self.stamps)
+
+    def labels(self, *, truth: bool = False) -> SessionLabels:
+        """Return the labels beside the bag, or the exact hands of a simulated session instead.
+
+        Raises:
+            DataError: if there are none, or they are of another recording.
+        """
+        if truth:
+            exact = self.truth()
+            if exact is None:
+                raise DataError(f'{self.path} has no exact hands: only simulated sessions do.')
+            return exact
+        folder = labels_folder(self.path)
+        labels = SessionLabels.load(folder)
+        numbers = labels.numbers
+        fits = len(numbers) == 0 or (numbers.min() >= 0 and numbers.max() < len(self.sets))
+        if not fits or not np.array_equal(self.stamps[numbers], labels.stamps):
+            raise DataError(
+                f'{folder} holds labels of another recording than {self.path}: annotate it again.'
+            )
+        return labels
 
     def close(self) -> None:
         """Release the files."""

@@ -9,7 +9,7 @@ from hand_pose_ros.errors import BagError, DataError, RigError
 from hand_pose_ros.geometry.transforms import rigid
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.rig.rig_file import write_rig
-from hand_pose_ros.sessions.labels import RIG_FILE, labels_folder
+from hand_pose_ros.sessions.labels import RIG_FILE, SessionLabels, labels_folder
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.sessions.trajectory import Trajectory, trajectory_file
 from tests.sessions.recorded import PERIOD, START, exo_camera, rig, write_session
@@ -132,3 +132,30 @@ def test_a_session_annotated_with_another_rig_is_read_with_it(tmp_path):
     write_rig(rig(name='newer'), tmp_path / 'newer.yaml')
     with Session.open(bag, tmp_path / 'newer.yaml') as session:
         assert session.rig.name == 'newer'
+
+
+@pytest.mark.parametrize('numbers', [[1, 3], []])
+def test_labels_lie_beside_the_bag(tmp_path, numbers):
+    with Session.open(write_session(tmp_path / 'bag')) as session:
+        stamps = session.stamps[np.array(numbers, int)]
+        SessionLabels.empty(stamps, np.array(numbers, int), 'thermal').save(
+            labels_folder(session.path)
+        )
+        assert session.labels().numbers.tolist() == numbers
+
+
+@pytest.mark.parametrize(('number', 'late'), [(1, 5), (6, 0), (-1, 0)])
+def test_labels_of_another_recording_are_refused(tmp_path, number, late):
+    with Session.open(write_session(tmp_path / 'bag')) as session:
+        stamps = session.stamps[[number % 6]] + late
+        SessionLabels.empty(stamps, np.array([number]), 'thermal').save(labels_folder(session.path))
+        with pytest.raises(DataError, match=r'labels of another recording than .*bag: annotate'):
+            session.labels()
+
+
+def test_a_session_without_labels_or_exact_hands_says_so(tmp_path):
+    with Session.open(write_session(tmp_path / 'bag')) as session:
+        with pytest.raises(DataError, match='hand-pose annotate'):
+            session.labels()
+        with pytest.raises(DataError, match='has no exact hands: only simulated sessions do'):
+            session.labels(truth=True)
