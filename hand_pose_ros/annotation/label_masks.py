@@ -16,9 +16,6 @@ from hand_pose_ros.skeleton import SIDES
 
 Array = NDArray[np.float64]
 
-# A hand is moved to an image's stamp along its way to a neighbouring frame this near, seconds.
-_NEAR = 0.15
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImagePlace:
@@ -60,24 +57,6 @@ def image_places(session: Session, number: int) -> Iterator[ImagePlace]:
         )  # fmt: skip
 
 
-def neighbour(stamps: NDArray[np.int64], row: int, stamp: int) -> tuple[int, float]:
-    """Return the row on whose side of a row's own stamp a stamp lies, and how far on the way.
-
-    The way is not gone (0.0) where that row does not exist or is too far in time.
-
-    Args:
-        stamps: (N,) of the labels, nanoseconds, rising.
-        row: whose labels are to be moved.
-        stamp: of an image.
-    """
-    other = row + int(np.sign(stamp - int(stamps[row])))
-    if other == row or not 0 <= other < len(stamps):
-        return row, 0.0
-    span = int(stamps[other]) - int(stamps[row])
-    share = (stamp - int(stamps[row])) / span if span else 0.0
-    return (row, 0.0) if abs(span) > _NEAR * 1e9 or share > 1.0 else (other, share)
-
-
 class LabelledMeshes:
     """Meshes of labelled hands between the stamps of the labels."""
 
@@ -89,7 +68,7 @@ class LabelledMeshes:
 
     def at(self, row: int, stamp: int) -> list[Array | None]:
         """Return the vertices (V, 3) of the left and right hand of a row, moved to a stamp."""
-        other, share = neighbour(self._labels.stamps, row, stamp)
+        other, share = self._labels.neighbour(row, stamp)
         if other == row:
             return self._meshes(row)
         return [

@@ -14,8 +14,6 @@ from hand_pose_ros.sessions.session import Session
 
 Array = NDArray[np.float64]
 
-# A hand is moved to an image's stamp along its way to a label this near, nanoseconds.
-_NEAR = 150_000_000
 _FIELDS = ('joints', 'global_orient', 'hand_pose', 'betas', 'translation')
 
 
@@ -83,13 +81,8 @@ def hands_in_camera(
 def _at(labels: SessionLabels, row: int, stamp: int) -> _Hands:
     """Return the hands of a row, moved along their way to a near label in time."""
     own = {name: getattr(labels, name)[row].copy() for name in _FIELDS}
-    away = stamp - int(labels.stamps[row])
-    other = row + int(np.sign(away))
-    if other == row or not 0 <= other < len(labels.stamps):
-        return _Hands(**own)
-    span = int(labels.stamps[other]) - int(labels.stamps[row])
-    share = away / span
-    if abs(span) > _NEAR or share > 1:
+    other, share = labels.neighbour(row, stamp)
+    if other == row:
         return _Hands(**own)
     for side in np.flatnonzero(np.isfinite(labels.joints[[row, other]]).all(axis=(0, 2, 3))):
         for name in ('joints', 'translation'):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.annotation.label_masks import ImagePlace, LabelledMeshes, label_mask, neighbour
+from hand_pose_ros.annotation.label_masks import ImagePlace, LabelledMeshes, label_mask
 from hand_pose_ros.rig.frame import StreamImage
 from hand_pose_ros.rig.thermal import agc
 from hand_pose_ros.sessions.labels import SessionLabels
@@ -33,7 +33,7 @@ def overlay(labels: SessionLabels, meshes: LabelledMeshes, place: ImagePlace, ro
 
 def joints_at(labels: SessionLabels, row: int, stamp: int) -> Array:
     """Return the joints (2, 21, 3) of a row, moved to a stamp on their way to the next row."""
-    other, share = neighbour(labels.stamps, row, stamp)
+    other, share = labels.neighbour(row, stamp)
     here, there = labels.joints[row], labels.joints[other]
     return np.where(np.isfinite(there), here + share * (there - here), here)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.annotation.label_masks import LabelledMeshes, image_places, neighbour
+from hand_pose_ros.annotation.label_masks import LabelledMeshes, image_places
 from hand_pose_ros.annotation.poses import hand_model
 from hand_pose_ros.annotation.work import owned
 from hand_pose_ros.errors import DataError
@@ -248,7 +248,7 @@ class ReviewWork:
         near = -width <= drag.x <= 2 * width and -height <= drag.y <= 2 * height
         if not near or not (math.isfinite(drag.x) and math.isfinite(drag.y)):
             raise DataError(f'pixel ({drag.x}, {drag.y}) is far outside of {drag.camera} images.')
-        other, share = neighbour(self.labels.stamps, drag.row, place.stamp)
+        other, share = self.labels.neighbour(drag.row, place.stamp)
         there = self.labels.joints[other, drag.side, drag.joint]
         if not np.isfinite(there).all():
             there, share = np.zeros(3), 0.0

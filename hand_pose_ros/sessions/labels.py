@@ -31,6 +31,8 @@ _VERDICTS = 'verdicts.json'
 # Hands corrected since the table was written, one JSON object a line.
 _CORRECTIONS = 'corrections.jsonl'
 _RESIDUAL = 'residual_'
+# A hand is moved to an image's stamp along its way to a neighbouring frame this near, nanoseconds.
+_NEAR = 150_000_000
 _SHAPES = {
     'joints': (2, 21, 3), 'global_orient': (2, 3), 'hand_pose': (2, 15, 3), 'betas': (2, 10),
     'translation': (2, 3), 'quality': (2,), 'origin': (2,),
@@ -99,6 +101,24 @@ class SessionLabels:
     def usable(self) -> NDArray[np.bool_]:
         """Which hands (N, 2) are labelled and not rejected."""
         return (self.origin != ABSENT) & (self.verdict != REJECTED)
+
+    def neighbour(self, row: int, stamp: int) -> tuple[int, float]:
+        """Return the row on whose side of a row's own stamp a stamp lies, and how far on the way.
+
+        The way is not gone (the row itself, 0.0) where that row does not exist or is too far in
+        time.
+
+        Args:
+            row: whose hands are to be moved.
+            stamp: of an image, nanoseconds: cameras of a set do not expose at the same time.
+        """
+        away = stamp - int(self.stamps[row])
+        other = row + int(np.sign(away))
+        if other == row or not 0 <= other < len(self.stamps):
+            return row, 0.0
+        span = int(self.stamps[other]) - int(self.stamps[row])
+        share = away / span if span else 0.0
+        return (row, 0.0) if abs(span) > _NEAR or share > 1.0 else (other, share)
 
     def take(self, rows: NDArray[Any]) -> 'SessionLabels':
         """Return the labels of some rows (indices or a mask (N,))."""

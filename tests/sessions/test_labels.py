@@ -135,3 +135,23 @@ def test_damaged_corrections_are_one_sentence(tmp_path, line):
     (tmp_path / 'corrections.jsonl').write_text(line + '\n')
     with pytest.raises(DataError, match=r'corrections\.jsonl line 1'):
         SessionLabels.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('milliseconds', 'wanted'),
+    [(0, (1, 0.0)), (40, (2, 0.4)), (-25, (0, 0.25)), (101, (1, 0.0)), (-101, (1, 0.0))],
+)
+def test_a_stamp_lies_on_the_way_to_the_next_row(milliseconds, wanted):
+    made = labels(3)
+    made.stamps[:] = np.arange(3) * 100_000_000
+    assert made.neighbour(1, int(made.stamps[1]) + milliseconds * 1_000_000) == wanted
+
+
+def test_no_way_leads_out_of_the_labels_or_over_a_gap():
+    made = labels(2)
+    made.stamps[:] = 0, 150_000_001
+    assert made.neighbour(0, 1_000_000) == (0, 0.0)
+    assert made.neighbour(0, -1_000_000) == (0, 0.0)
+    assert made.neighbour(1, 151_000_000) == (1, 0.0)
+    made.stamps[1] -= 1
+    assert made.neighbour(0, 75_000_000) == (1, 0.5)
