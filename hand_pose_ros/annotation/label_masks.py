@@ -45,12 +45,9 @@ def image_places(session: Session, number: int) -> Iterator[ImagePlace]:
             continue
         header_stamp = int(session.streams[name].stamps[place])
         stamp = header_stamp - camera.time_offset
-        T_rig_cam = camera.T_rig_cam
-        if camera.body:
-            T_rig_body = session.trajectories[camera.body].at(stamp)
-            if T_rig_body is None:
-                continue
-            T_rig_cam = T_rig_body @ T_rig_cam
+        T_rig_cam = session.T_rig_cam(name, stamp)
+        if T_rig_cam is None:
+            continue
         yield ImagePlace(
             camera=name, intrinsics=camera.camera, stamp=stamp, header_stamp=header_stamp,
             T_cam_world=inverse(T_rig_cam) @ rig.reference_camera.T_rig_cam,

@@ -28,6 +28,7 @@ from hand_pose_ros.sessions.sets import synchronised
 from hand_pose_ros.sessions.trajectory import Trajectory, trajectory_file
 from hand_pose_ros.sessions.truth import recorded_truth
 
+Array = NDArray[np.float64]
 Stamps = NDArray[np.int64]
 
 
@@ -138,6 +139,19 @@ class Session:
         if not images:
             raise DataError(f'{self.path}: set {number} has no image of {streams}.')
         return rig_frame(self.rig, images)
+
+    def T_rig_cam(self, camera: str, stamp: int) -> Array | None:
+        """Return where a camera is at a stamp, (4, 4); None where its body's motion is not known.
+
+        Args:
+            camera: name.
+            stamp: of an image, nanoseconds, constant offset removed.
+        """
+        described = self.rig.cameras[camera]
+        if not described.body:
+            return described.T_rig_cam
+        T_rig_body = self.trajectories[described.body].at(stamp)
+        return None if T_rig_body is None else T_rig_body @ described.T_rig_cam
 
     def image(self, camera: str, number: int) -> StreamImage:
         """Read one image of a camera by its number."""
@@ -260,12 +274,8 @@ class Session:
         content = deserialised(message.data, IMAGE)
         pixels = image_array(content)
         image = stream_image(pixels, content.encoding, header_stamp(message.data), camera)
-        if not camera.body:
-            return image
-        T_rig_body = self.trajectories[camera.body].at(image.stamp)
-        if T_rig_body is None:
-            T_rig_body = np.full((4, 4), np.nan)
-        return replace(image, T_rig_cam=T_rig_body @ camera.T_rig_cam)
+        T_rig_cam = self.T_rig_cam(name, image.stamp)
+        return replace(image, T_rig_cam=np.full((4, 4), np.nan) if T_rig_cam is None else T_rig_cam)
 
     def _assemble(
         self, open_sets: dict[int, dict[str, int]], owners: dict[str, dict[int, int]]

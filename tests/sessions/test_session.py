@@ -87,6 +87,17 @@ def test_images_of_another_body_carry_its_pose_at_their_stamp(tmp_path):
         image = session.frame(4).streams['exo_rgb']
         share = (image.stamp - stamps[0]) / (stamps[1] - stamps[0])
         assert image.T_rig_cam[0, 3] == pytest.approx(0.9 * share, abs=1e-6)
+        np.testing.assert_array_equal(session.T_rig_cam('exo_rgb', image.stamp), image.T_rig_cam)
+        own = session.rig.cameras['depth'].T_rig_cam
+        np.testing.assert_array_equal(session.T_rig_cam('depth', image.stamp), own)
+
+
+def test_where_the_bodys_motion_is_not_known_there_is_no_pose(tmp_path):
+    bag = write_session(tmp_path / 'bag', with_exo())
+    only = Trajectory(body='exo', stamps=np.array([START - 10**10]), T_rig_body=np.eye(4)[None])
+    with Session.open(bag, trajectory=only) as session:
+        assert session.T_rig_cam('exo_rgb', START) is None
+        assert np.isnan(session.image('exo_rgb', 0).T_rig_cam).all()
 
 
 def test_without_a_trajectory_the_other_body_is_left_out(tmp_path):
