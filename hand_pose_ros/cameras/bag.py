@@ -155,7 +155,7 @@ class BagCamera:
             place = Timeline(origin=period, length=reader.counts[self._topic] * period)
         cycle = place.length + self._options.pause if self._options.loop else 0
         player = Player(
-            paced=self.live, live=self.live, period=period,
+            live=self.live, period=period,
             closed=self._closed, cycle=cycle if self.live else 0, origin=place.origin,
         )  # fmt: skip
         last, lost, loop = 0, 0, 0

@@ -38,8 +38,8 @@ class ImageFolderOptions:
     Attributes:
         path: folder of images, one image, or a video file.
         stamps: where stamps come from: ``auto``, ``file``, ``names`` or ``rate``.
-        pace: ``recorded`` (real time by the stamps), ``rate`` (the camera's rate, whatever the
-            stamps say) or ``none`` (as fast as they are taken).
+        pace: ``recorded`` (by the stamps) or ``rate`` (stamps are replaced by even ones at the
+            camera's rate).
         loop: whether to begin again at the end; stamps go on rising.
         live: whether samples get the time at which they are due instead of their recorded stamp.
             Looping live cameras choose their image by the wall clock, so that several cameras
@@ -75,7 +75,11 @@ def create(description: CameraDescription, rig: RigDescription) -> 'ImageFolderC
 
 
 class ImageFolderCamera:
-    """Plays recorded images as the stream of one camera (see CameraDriver)."""
+    """Plays recorded images as the stream of one camera (see CameraDriver).
+
+    Only live samples wait until they are due: recorded ones are paced by who takes them, which
+    keeps the cameras of a recording in step, whenever each of them was started.
+    """
 
     def __init__(self, description: CameraDescription, options: ImageFolderOptions) -> None:
         """Prepare without touching the disk."""
@@ -109,7 +113,6 @@ class ImageFolderCamera:
         """Yield the images when they are due; see CameraDriver."""
         period = round(1e9 / self._description.rate)
         player = Player(
-            paced=self._options.pace != 'none',
             live=self._options.live,
             period=period,
             cycle=self._cycle_length(period),

@@ -4,11 +4,14 @@ import threading
 import time
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 from hand_pose_ros.cameras.driver import CameraSample
+from hand_pose_ros.cameras.image_folder import ImageFolderCamera, ImageFolderOptions
 from hand_pose_ros.errors import CameraError
+from hand_pose_ros.rig.model import CameraDescription
 from hand_pose_ros.ros import camera_stream
 from hand_pose_ros.ros.camera_stream import CameraStream, ReplayClock
 
@@ -122,6 +125,21 @@ def test_cameras_of_one_recording_stay_in_step(play):
     second = play([Driver([3000], live=False)], replay=replay)
     wait_for(lambda: second.stream.finished)
     assert second.got[0][0] - first.got[0][0] == 2000
+
+
+def test_a_folder_that_starts_late_catches_up(play, tmp_path):
+    """It is paced here alone: by the clock of all cameras, not by its own first image."""
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.full((6, 8), number, np.uint8))
+    (tmp_path / 'timestamps.txt').write_text('100.0\n200.0\n300.0')
+    camera = CameraDescription(name='nir', modality='nir', size=(8, 6), encoding='mono8')
+    began = time.time_ns() - 300 * 10**9
+    run = play(
+        [ImageFolderCamera(camera, ImageFolderOptions(path=str(tmp_path)))],
+        replay=ReplayClock(origin=100 * 10**9, start=began),
+    )
+    wait_for(lambda: run.stream.finished)
+    assert [stamp - began for stamp, _ in run.got] == [0, 100 * 10**9, 200 * 10**9]
 
 
 def test_stopping_does_not_complain(play):
