@@ -13,9 +13,10 @@ from hand_pose_ros.evaluation.live_run import RecordedHand, recorded_hand
 from hand_pose_ros.geometry.transforms import apply
 from hand_pose_ros.rig.description import RigDescription
 from hand_pose_ros.rig.images import stream_image
+from hand_pose_ros.sessions.hand_messages import STATES
 from hand_pose_ros.skeleton import SIDES
 
-_STATES = {1: 'tracked', 2: 'predicted', 3: 'lost'}
+_STATE_NAMES = {number: name for name, number in STATES.items()}
 # Results the rate is averaged over.
 _WINDOW = 60
 
@@ -80,7 +81,7 @@ class ViewFeed:
         known = bool(np.isfinite(hand.joints).all())
         return ViewedHand(
             side=SIDES[message.side],
-            state=_STATES.get(hand.state, 'lost'),
+            state=_STATE_NAMES.get(hand.state, 'lost'),
             score=hand.score,
             joints=apply(T_rig_frame, hand.joints) if known else None,
             vertices=apply(T_rig_frame, vertices) if len(vertices) else None,

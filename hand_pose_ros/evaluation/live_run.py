@@ -12,13 +12,14 @@ from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.errors import BagError
 from hand_pose_ros.evaluation.matching import JointTrack
 from hand_pose_ros.evaluation.summary import AccuracySummary, summarise
+from hand_pose_ros.sessions.hand_messages import STATES
 from hand_pose_ros.skeleton import JOINT_COUNT, SIDES, Side
 
 Array = NDArray[np.float64]
 
 # Share of the joints the camera must see for the truth to count as a visible hand.
 _VISIBLE_SHARE = 0.5
-_TRACKED, _PREDICTED = 1, 2
+_SEEN = (STATES['tracked'], STATES['predicted'])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,7 +163,7 @@ def recorded_hand(message: Any) -> RecordedHand:
     """Convert a HandPose3D message, from ROS or from a bag."""
     joints = np.array([(point.x, point.y, point.z) for point in message.joints])
     covariance = np.array(message.covariance, dtype=np.float64).reshape(JOINT_COUNT, 3, 3)
-    if message.state not in (_TRACKED, _PREDICTED):
+    if message.state not in _SEEN:
         joints, covariance = np.full_like(joints, np.nan), np.full_like(covariance, np.nan)
     return RecordedHand(
         state=int(message.state),

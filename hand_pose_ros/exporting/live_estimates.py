@@ -7,12 +7,13 @@ import numpy as np
 from hand_pose_ros.bags.messages import HANDS, deserialised, stamp_of
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.errors import DataError
+from hand_pose_ros.sessions.hand_messages import STATES, enter_hand
 from hand_pose_ros.sessions.labels import FITTED, INTERPOLATED, SessionLabels
 from hand_pose_ros.sessions.session import Session
 
 TOPIC = '/hand_pose/hands'
-# States of a hand in HandPose3D.msg; a lost hand has no pose.
-_ORIGINS = {1: FITTED, 2: INTERPOLATED}
+# A lost hand has no pose.
+_ORIGINS = {STATES['tracked']: FITTED, STATES['predicted']: INTERPOLATED}
 
 
 def live_estimates(session: Session) -> SessionLabels:
@@ -46,16 +47,6 @@ def live_estimates(session: Session) -> SessionLabels:
     for row, stamp in enumerate(stamps.tolist()):
         for hand in sorted(found[stamp], key=lambda hand: hand.score):
             if hand.state in _ORIGINS and hand.has_parameters and hand.side < 2:
-                _enter(labels, row, hand)
+                quality = float(np.clip(hand.score, 0.0, 1.0))
+                enter_hand(labels, row, hand, quality=quality, origin=_ORIGINS[hand.state])
     return labels
-
-
-def _enter(labels: SessionLabels, row: int, hand: Any) -> None:
-    side = hand.side
-    labels.joints[row, side] = [(point.x, point.y, point.z) for point in hand.joints]
-    labels.global_orient[row, side] = hand.global_orient
-    labels.hand_pose[row, side] = np.reshape(hand.hand_pose, (15, 3))
-    labels.betas[row, side] = hand.betas
-    labels.translation[row, side] = hand.translation
-    labels.quality[row, side] = np.clip(hand.score, 0.0, 1.0)
-    labels.origin[row, side] = _ORIGINS[hand.state]

@@ -1,4 +1,4 @@
-"""HandPose3DArray messages from hand poses, without ROS."""
+"""HandPose3DArray messages from hand poses, and into labels, without ROS."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.bags.messages import HANDS, header, message
 from hand_pose_ros.hand_model.hand_frames import quaternions, wrist_rotation
-from hand_pose_ros.hand_model.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose, State
+from hand_pose_ros.sessions.labels import SessionLabels
 from hand_pose_ros.skeleton import JOINT_COUNT, SIDES
 
 Array = NDArray[np.float64]
 
-_STATES = {'tracked': 1, 'predicted': 2, 'lost': 3}
+STATES: dict[State, int] = {'tracked': 1, 'predicted': 2, 'lost': 3}
 
 
 def hands_message(
@@ -36,6 +37,18 @@ def hands_message(
     )  # fmt: skip
 
 
+def enter_hand(labels: SessionLabels, row: int, hand: Any, *, quality: float, origin: int) -> None:
+    """Fill a row of labels with the joints and parameters of a HandPose3D message."""
+    side = hand.side
+    labels.joints[row, side] = [(point.x, point.y, point.z) for point in hand.joints]
+    labels.global_orient[row, side] = hand.global_orient
+    labels.hand_pose[row, side] = np.reshape(hand.hand_pose, (15, 3))
+    labels.betas[row, side] = hand.betas
+    labels.translation[row, side] = hand.translation
+    labels.quality[row, side] = quality
+    labels.origin[row, side] = origin
+
+
 def _hand(hand: HandPose, stamp: int, frame_id: str) -> Any:
     parameters = hand.parameters
     covariance = np.full((JOINT_COUNT, 3, 3), np.nan)
@@ -45,7 +58,7 @@ def _hand(hand: HandPose, stamp: int, frame_id: str) -> Any:
     raw = hand.joints if hand.joints_raw is None else hand.joints_raw
     return message(
         'hand_pose_ros/msg/HandPose3D', header=header(stamp, frame_id),
-        side=SIDES.index(hand.side), track_id=hand.track_id, state=_STATES[hand.state],
+        side=SIDES.index(hand.side), track_id=hand.track_id, state=STATES[hand.state],
         score=float(hand.score), joints=_points(hand.joints), joints_raw=_points(raw),
         confidence=_flat(hand.confidence), covariance=_flat(covariance), wrist=_wrist(hand),
         has_parameters=parameters is not None,

@@ -1,7 +1,5 @@
 """The exact hands that a simulated session carries."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +7,8 @@ from hand_pose_ros.bags.messages import HANDS, deserialised, stamp_of
 from hand_pose_ros.bags.places import message_places
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.rig.model import RigDescription
+from hand_pose_ros.sessions.hand_messages import STATES, enter_hand
 from hand_pose_ros.sessions.labels import FITTED, SessionLabels
-
-_LOST = 3
 
 
 def truth_topic(rig: RigDescription) -> str:
@@ -39,17 +36,6 @@ def recorded_truth(
     labels = SessionLabels.empty(stamps, np.arange(len(stamps)), rig.reference_camera.frame_id)
     for row, stamp in enumerate(stamps.tolist()):
         for hand in found.get(stamp, ()):
-            if hand.state != _LOST and hand.has_parameters:
-                _fill(labels, row, hand)
+            if hand.state != STATES['lost'] and hand.has_parameters:
+                enter_hand(labels, row, hand, quality=1.0, origin=FITTED)
     return labels
-
-
-def _fill(labels: SessionLabels, row: int, hand: Any) -> None:
-    side = hand.side
-    labels.joints[row, side] = [(point.x, point.y, point.z) for point in hand.joints]
-    labels.global_orient[row, side] = hand.global_orient
-    labels.hand_pose[row, side] = np.reshape(hand.hand_pose, (15, 3))
-    labels.betas[row, side] = hand.betas
-    labels.translation[row, side] = hand.translation
-    labels.quality[row, side] = 1.0
-    labels.origin[row, side] = FITTED
