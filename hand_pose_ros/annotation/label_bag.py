@@ -7,7 +7,7 @@ from pathlib import Path
 from hand_pose_ros.annotation.label_masks import LabelledMeshes, image_places, label_mask
 from hand_pose_ros.bags import messages
 from hand_pose_ros.bags.writer import BagWriter
-from hand_pose_ros.hand_model.hand_pose import HandModelParameters, HandPose
+from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.sessions.hand_messages import hands_message
 from hand_pose_ros.sessions.labels import SessionLabels
 from hand_pose_ros.sessions.session import Session
@@ -73,11 +73,7 @@ def hand_poses(labels: SessionLabels, row: int) -> list[HandPose]:
                 HandPose(
                     side=name, track_id=side + 1, state='tracked',
                     score=float(labels.quality[row, side]), joints=labels.joints[row, side],
-                    parameters=HandModelParameters(
-                        global_orient=labels.global_orient[row, side],
-                        hand_pose=labels.hand_pose[row, side], betas=labels.betas[row, side],
-                        translation=labels.translation[row, side],
-                    ),
+                    parameters=labels.parameters(row, side),
                 )
             )  # fmt: skip
     return hands

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hand_pose_ros.annotation.poses import hand_model
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import inverse
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 from hand_pose_ros.sessions.labels import SessionLabels
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.simulation.rasterizer import rasterize
@@ -83,13 +84,10 @@ class LabelledMeshes:
         if not self._usable[row, side]:
             return None
         labels = self._labels
-        pose = [getattr(labels, name)[row : row + 1, side] for name in _PARAMETERS]
+        pose = [getattr(labels, name)[row : row + 1, side] for name in MODEL_PARAMETERS]
         if not all(np.isfinite(values).all() for values in pose):
             return None
         return hand_model(SIDES[side]).forward(*pose)[1][0]
-
-
-_PARAMETERS = ('global_orient', 'hand_pose', 'betas', 'translation')
 
 
 def label_mask(place: ImagePlace, meshes: list[Array | None]) -> NDArray[np.uint8]:

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from hand_pose_ros.hand_model.hand import HandModel
-from hand_pose_ros.hand_model.hand_pose import HandPose
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS, HandPose
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.skeleton import SIDES, Side
 
 Array = NDArray[np.float64]
-
-_NAMES = ('global_orient', 'hand_pose', 'betas', 'translation')
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +48,7 @@ class Poses:
         )  # fmt: skip
         for row, sides in enumerate(hands):
             for side, hand in sides.items():
-                for name in _NAMES:
+                for name in MODEL_PARAMETERS:
                     getattr(poses, name)[row, side] = getattr(hand.parameters, name)
                 poses.tracked[row, side] = True
         return poses
@@ -62,7 +60,7 @@ class Poses:
 
     def enter(self, row: int, other: 'Poses', other_row: int, side: int) -> None:
         """Take over the hand of a side from a row of other poses."""
-        for name in (*_NAMES, 'tracked'):
+        for name in (*MODEL_PARAMETERS, 'tracked'):
             getattr(self, name)[row, side] = getattr(other, name)[other_row, side]
 
     def joints(self) -> Array:
@@ -89,7 +87,7 @@ def carried_over_gaps(poses: Poses, longest: float) -> Poses:
 
     Rotations are turned evenly (slerp), the rest is interpolated linearly.
     """
-    arrays = {name: getattr(poses, name).copy() for name in _NAMES}
+    arrays = {name: getattr(poses, name).copy() for name in MODEL_PARAMETERS}
     times: Array = (poses.stamps - poses.stamps[:1]) * np.float64(1e-9)
     for side in range(2):
         rows = np.flatnonzero(poses.present[:, side])

@@ -16,6 +16,7 @@ from hand_pose_ros.datasets.files import check_camera
 from hand_pose_ros.datasets.sample import HandSample, unlabelled
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 
 Array = NDArray[np.float64]
 
@@ -153,9 +154,8 @@ def _batch(samples: list[HandSample], frames: int) -> ViewBatch:
     samples = [replace(sample, pixels=_with_projections(sample)) for sample in samples]
     arrays = {
         name: _tensor([getattr(sample, name) for sample in samples])
-        for name in ('joints', 'pixels', 'global_orient', 'hand_pose', 'betas', 'translation',
-                     'boxes')
-    }  # fmt: skip
+        for name in ('joints', 'pixels', *MODEL_PARAMETERS, 'boxes')
+    }
     height, width = samples[0].image.shape[:2]
     pixels = arrays['pixels']
     edge = torch.tensor([width - 1, height - 1])

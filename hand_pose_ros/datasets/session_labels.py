@@ -9,12 +9,13 @@ from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import apply
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 from hand_pose_ros.sessions.labels import SessionLabels
 from hand_pose_ros.sessions.session import Session
 
 Array = NDArray[np.float64]
 
-_FIELDS = ('joints', 'global_orient', 'hand_pose', 'betas', 'translation')
+_FIELDS = ('joints', *MODEL_PARAMETERS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,6 @@
 """HandPose: one hand as estimators and the simulation report it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,10 @@ class HandModelParameters:
     hand_pose: Array
     betas: Array
     translation: Array
+
+
+# In the order in which hand models take them.
+MODEL_PARAMETERS = tuple(entry.name for entry in fields(HandModelParameters))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from hand_pose_ros.annotation.label_masks import LabelledMeshes, image_places
 from hand_pose_ros.annotation.poses import hand_model
 from hand_pose_ros.annotation.work import owned
 from hand_pose_ros.errors import DataError
-from hand_pose_ros.hand_model.hand_pose import HandModelParameters
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS, HandModelParameters
 from hand_pose_ros.review.cloud import measured_points
 from hand_pose_ros.review.history import History
 from hand_pose_ros.review.refit import Pin, refit
@@ -34,7 +34,6 @@ from hand_pose_ros.skeleton import BONES, JOINT_NAMES, SIDES
 Array = NDArray[np.float64]
 
 _CACHED = 96  # encoded images, some 50 kB each
-_PARAMETERS = ('global_orient', 'hand_pose', 'betas', 'translation')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +205,9 @@ class ReviewWork:
         with self._lock:
             pin = self._pin(drag)
             pins = self._pins.get((drag.row, drag.side), {}) | {(drag.camera, drag.joint): pin}
-            fitted = refit(drag.side, self._parameters(drag.row, drag.side), list(pins.values()))
+            fitted = refit(
+                drag.side, self.labels.parameters(drag.row, drag.side), list(pins.values())
+            )
             with self._history.step(self.labels, [(drag.row, drag.side)], with_pose=True):
                 self._write(drag.row, drag.side, fitted)
             self._pins[drag.row, drag.side] = pins
@@ -259,21 +260,16 @@ class ReviewWork:
 
     def _write(self, row: int, side: int, fitted: HandModelParameters) -> None:
         labels = self.labels
-        for name in _PARAMETERS:
+        for name in MODEL_PARAMETERS:
             getattr(labels, name)[row, side] = getattr(fitted, name)
         labels.joints[row, side] = hand_model(SIDES[side]).joints(
-            *(getattr(fitted, name)[None] for name in _PARAMETERS)
+            *(getattr(fitted, name)[None] for name in MODEL_PARAMETERS)
         )[0]
         labels.origin[row, side] = CORRECTED
         labels.verdict[row, side] = ACCEPTED
         labels.quality[row, side] = 1.0
         labels.save_correction(self.folder, row, side)
         labels.save_verdicts(self.folder)
-
-    def _parameters(self, row: int, side: int) -> HandModelParameters:
-        return HandModelParameters(
-            **{name: getattr(self.labels, name)[row, side].copy() for name in _PARAMETERS}
-        )
 
     def _number(self, row: int) -> int:
         if not 0 <= row < len(self.labels.stamps):

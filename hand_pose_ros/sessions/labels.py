@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.errors import DataError
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS, HandModelParameters
 from hand_pose_ros.sessions.tables import read_table, replace_file, write_table
 
 Array = NDArray[np.float64]
@@ -21,9 +22,7 @@ ABSENT, FITTED, INTERPOLATED, CORRECTED = range(4)
 UNSEEN, ACCEPTED, REJECTED = range(3)
 
 # What a correction changes of a hand.
-CORRECTABLE = (
-    'joints', 'global_orient', 'hand_pose', 'betas', 'translation', 'quality', 'origin',
-)  # fmt: skip
+CORRECTABLE = ('joints', *MODEL_PARAMETERS, 'quality', 'origin')
 
 RIG_FILE = 'rig.yaml'
 _TABLE = 'labels.npz'
@@ -101,6 +100,12 @@ class SessionLabels:
     def usable(self) -> NDArray[np.bool_]:
         """Which hands (N, 2) are labelled and not rejected."""
         return (self.origin != ABSENT) & (self.verdict != REJECTED)
+
+    def parameters(self, row: int, side: int) -> HandModelParameters:
+        """Return a copy of the hand-model parameters of a hand."""
+        return HandModelParameters(
+            **{name: getattr(self, name)[row, side].copy() for name in MODEL_PARAMETERS}
+        )
 
     def neighbour(self, row: int, stamp: int) -> tuple[int, float]:
         """Return the row on whose side of a row's own stamp a stamp lies, and how far on the way.

@@ -30,6 +30,7 @@ from hand_pose_ros.datasets.thermohands_layout import (
 )
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.geometry.camera import Camera
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.rig.thermohands import EGO_SIZES, calibration_from_rig, write_calibration
 from hand_pose_ros.simulation.batch import BatchSimulator
@@ -39,7 +40,7 @@ from hand_pose_ros.simulation.gbuffer import GBuffer
 
 _FIRST_STAMP = 1_700_000_000_000  # milliseconds; frames of the released layout carry stamps
 _MILLIMETRES = 1000
-_LABELLED = ('joints', 'global_orient', 'hand_pose', 'betas', 'translation')
+_LABELLED = ('joints', *MODEL_PARAMETERS)
 
 
 @dataclass(frozen=True, kw_only=True)

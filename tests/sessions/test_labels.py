@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hand_pose_ros.errors import DataError
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 from hand_pose_ros.sessions.labels import (
     ACCEPTED,
     CORRECTED,
@@ -52,6 +53,17 @@ def test_rows_can_be_taken():
     some = labels().take(np.array([False, True, True, False]))
     assert some.stamps.tolist() == [100, 200]
     assert some.residuals['pixels'].shape == (2, 2)
+
+
+def test_the_parameters_of_a_hand_are_a_copy():
+    made = labels()
+    for place, name in enumerate(MODEL_PARAMETERS):
+        getattr(made, name)[2, 1] = place
+    found = made.parameters(2, 1)
+    assert (found.hand_pose.shape, found.betas.shape) == ((15, 3), (10,))
+    assert [float(getattr(found, name).flat[0]) for name in MODEL_PARAMETERS] == [0, 1, 2, 3]
+    found.betas[:] = 9
+    assert (made.betas[2, 1] == 2).all()
 
 
 def test_arrays_that_do_not_fit_are_refused():
