@@ -49,9 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     rig = find_rig(arguments.rig)
     notices().print(f'{rig.name}: {", ".join(rig.cameras)}; Ctrl-C ends')
-    return up(
+    status = up(
         rig,
         processes=arguments.processes,
         discovery=arguments.discovery,
         clock=arguments.clock,
     )
+    notices().print(f'{rig.name}: ended')
+    return status

@@ -114,7 +114,8 @@ class Graph:
         next_check = time.monotonic()
         while end is None or time.monotonic() < end:
             _spin_once(self.executor, 0.1)
-            if time.monotonic() >= next_check:
+            # What an interrupt has ended is not to be started again.
+            if time.monotonic() >= next_check and self.executor.context.ok():
                 next_check += _CHECK_PERIOD
                 self.children.check()
 

@@ -16,6 +16,9 @@ _SHORT_LIFE = 10.0
 _TRIALS = 3
 _PAUSE = 1.0
 _GRACE = 5.0
+# Ctrl-C goes to every process of a terminal, but only the parent ends its children: a child that is
+# interrupted while it starts, or a second time while it ends, would print a traceback.
+_DEAF_TO_CTRL_C = ('/bin/sh', '-c', 'trap "" INT; exec "$@"', 'sh')
 
 
 @dataclass(kw_only=True)
@@ -39,7 +42,7 @@ class ChildProcesses:
 
     def start(self, name: str, module: str, arguments: Sequence[str]) -> None:
         """Start ``python -m module arguments`` with the environment of this process."""
-        command = [sys.executable, '-m', module, *arguments]
+        command = [*_DEAF_TO_CTRL_C, sys.executable, '-m', module, *arguments]
         child = _Child(name=name, command=command)
         self._children.append(child)
         _launch(child)
@@ -75,12 +78,14 @@ class ChildProcesses:
             self._complain(f'process {child.name} ended with status {code}, starting it again')
 
     def stop(self) -> dict[str, int]:
-        """Interrupt all, wait, and kill only what does not end; returns exit statuses by name."""
+        """Ask all to end, wait, and kill only what does not; returns exit statuses by name."""
         running = [c for c in self._children if c.process is not None]
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             deadline = time.monotonic() + _GRACE
             for child in running:
                 if child.process is not None and child.process.poll() is None:
+                    if number == signal.SIGKILL:
+                        self._complain(f'process {child.name} did not end and is killed')
                     child.process.send_signal(number)
             for child in running:
                 _wait(child, deadline)

@@ -3,6 +3,7 @@
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.timer import Timer
 
@@ -70,11 +72,14 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run ``allocate``."""
-        return self._attempt('configure', (self.allocate,), undo=self.free)
+        result = self._attempt('configure', (self.allocate,), undo=self.free)
+        self._hush()
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run ``begin``."""
         result = self._attempt('activate', (self.begin,), undo=self.end)
+        self._hush()
         return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -109,6 +114,11 @@ class ManagedNode(LifecycleNode):
         if self.trigger_configure() == success:
             self.trigger_activate()
 
+    def _hush(self) -> None:
+        """Keep rclpy from complaining that an interrupted program finishes no transition."""
+        if not self.context.ok():
+            self.get_logger().set_level(LoggingSeverity.FATAL)
+
     def _attempt(
         self,
         what: str,
@@ -135,6 +145,8 @@ def run_node(make: Callable[[], Node], argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 after SIGINT or SIGTERM, 1 when the node cannot be made.
     """
+    # Of nodes that are interrupted while they are made.
+    warnings.filterwarnings('ignore', 'Failed to fini', RuntimeWarning)
     rclpy.init(args=argv)
     executor = SingleThreadedExecutor()
     node: Node | None = None

@@ -145,6 +145,46 @@ def test_up_ends_cleanly_when_interrupted(recorded_rig, tmp_path, number):
     assert 'Traceback' not in err
 
 
+@pytest.mark.parametrize('moment', ['starting', 'running'])
+def test_ctrl_c_ends_several_processes_with_one_line(recorded_rig, tmp_path, moment):
+    """As a terminal does it: every process of the group is interrupted at once."""
+    path = tmp_path / 'rig.yaml'
+    save_rig(recorded_rig, path)
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'hand_pose_ros.cli.main', 'up', str(path), '--processes'],
+        env={**os.environ, 'PYTHONPATH': str(REPOSITORY)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    rclpy.init()
+    node = rclpy.create_node('waiting')
+    infos = []
+    node.create_subscription(CameraInfo, '/thermal/camera_info', infos.append, 10)
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not infos:
+            rclpy.spin_once(node, timeout_sec=0.1)
+            if moment == 'starting' and _children(process.pid):
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        node.destroy_node()
+        rclpy.try_shutdown()
+    assert process.returncode == 0, err
+    assert bool(infos) == (moment == 'running'), err
+    assert 'Traceback' not in err and 'ERROR' not in err, err
+    ours = [line for line in err.splitlines() if line.startswith('small: ')]
+    assert ours == ['small: thermal, rgb; Ctrl-C ends', 'small: ended']
+
+
+def _children(process):
+    return Path(f'/proc/{process}/task/{process}/children').read_text().split()
+
+
 def test_a_rig_that_does_not_exist_is_one_sentence(capsys):
     assert bringup.main(['no_such_rig']) == 1
     err = capsys.readouterr().err
