@@ -33,6 +33,7 @@ FLOORS = {
     'skeleton': 0,
     'errors': 0,
     'inert_pickle': 0,
+    'whole_file': 0,
 }
 ROS_PACKAGES = {
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs',

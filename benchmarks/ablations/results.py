@@ -1,12 +1,12 @@
 """Results on disk: one JSON file per run, and all of them in one."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ablations.runs import Run
+from hand_pose_ros.whole_file import whole_file
 
 RESULT = 'result.json'
 RESULTS = 'results.json'
@@ -14,10 +14,8 @@ RESULTS = 'results.json'
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file that is there as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.name}.{os.getpid()}')
-    temporary.write_text(json.dumps(content, indent=1), encoding='utf-8')
-    temporary.replace(path)
+    with whole_file(path) as file:
+        file.write(json.dumps(content, indent=1).encode())
 
 
 def collect(output: Path) -> dict[Run, dict[str, Any]]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from hand_pose_ros.errors import ModelError
+from hand_pose_ros.whole_file import whole_file
 
 State = Literal['present', 'missing', 'corrupt']
 
@@ -152,9 +153,10 @@ def install(folder: Path | None = None, archive: Path | None = None) -> Path:
         if _sha256(content) != MODELS[name].sha256:
             raise ModelError(f'model {name} in the bundle has a wrong SHA-256: fetch it again')
     try:
-        target.mkdir(parents=True, exist_ok=True)
         for name, content in {**contents, 'NOTICE.txt': _NOTICE.encode()}.items():
-            _write(target / name, content)
+            # Also when two processes install at once.
+            with whole_file(target / name) as file:
+                file.write(content)
     except OSError as error:
         raise ModelError(
             f'cannot write models into {target} ({error}): choose a writable folder with --folder '
@@ -181,15 +183,6 @@ def _is_good(path: Path, model: ModelFile) -> bool:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    # A reader sees the old file or the whole new one, also when two processes install at once.
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(content)
-    temporary = Path(file.name)
-    temporary.chmod(0o644)
-    temporary.replace(path)
 
 
 def _download_bundle() -> bytes:

@@ -3,9 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import os
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.registry import NETWORKS, create_network, network_config
+from hand_pose_ros.whole_file import whole_file
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / 'assets' / 'networks'
@@ -102,9 +101,9 @@ def save_checkpoint(
     }
     text = json.dumps(full, indent=2, allow_nan=False).encode() + b'\n'
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
-        _replace(card_path(path), text)
+        for place, data in ((path, content), (card_path(path), text)):
+            with whole_file(place) as file:
+                file.write(data)
     except OSError as error:
         raise ModelError(
             f'cannot write {path} ({error.strerror}): choose another folder'
@@ -237,13 +236,3 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
     if half and tensor.is_floating_point():
         tensor = tensor.half()
     return tensor.clone(memory_format=torch.contiguous_format)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary = Path(file.name)
-    temporary.chmod(0o644)
-    temporary.replace(path)

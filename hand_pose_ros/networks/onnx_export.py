@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.checkpoint import LoadedNetwork, card_path
+from hand_pose_ros.whole_file import whole_file
 
 OPSET = 18
 EXTRA = 'install the extra onnx: pip install -r requirements/onnx.txt'
@@ -60,9 +59,7 @@ def export_onnx(loaded: LoadedNetwork, path: Path) -> list[Path]:
         target = path.with_stem(f'{path.stem}_{part.name}') if part.name else path
         export_part(part, target)
         made.append(target)
-    _write(
-        card_path(path), lambda place: place.write_text(json.dumps(loaded.card, indent=2) + '\n')
-    )
+    _write(card_path(path), json.dumps(loaded.card, indent=2).encode() + b'\n')
     return made
 
 
@@ -96,7 +93,7 @@ def export_part(part: Part, path: Path) -> None:
             opset_version=OPSET, input_names=list(part.inputs), output_names=list(part.outputs),
             dynamic_axes={name: {axis: 'length'} for name, axis in part.free.items()},
         )  # fmt: skip
-    _write(path, lambda place: place.write_bytes(buffer.getvalue()))
+    _write(path, buffer.getvalue())
 
 
 class _Encode(nn.Module):
@@ -212,15 +209,10 @@ _PARTS: dict[str, Callable[[nn.Module, Any], list[Part]]] = {
 }
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file so that a reader sees the old one or the whole new one."""
+def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=path.suffix)
-        os.close(handle)
-        write(Path(name))
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        with whole_file(path) as file:
+            file.write(content)
     except OSError as error:
         raise ModelError(
             f'cannot write {path} ({error.strerror}): choose another folder'

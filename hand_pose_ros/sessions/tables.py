@@ -1,6 +1,5 @@
 """Tables: named arrays in a npz file that is replaced whole and read without pickles."""
 
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.errors import DataError
+from hand_pose_ros.whole_file import whole_file
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -19,16 +19,10 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         DataError: if it cannot be written.
     """
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.new')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open('wb') as stream:
+        with whole_file(path) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise DataError(f'{path} cannot be written ({error.strerror}): free or name it.') from None
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.errors import DataError
+from hand_pose_ros.whole_file import whole_file
 
 FORMAT = 1
 # Unit of stored depth in metres: 16 bits reach 6.5 m.
@@ -137,9 +137,8 @@ class ClipStore:
         }
 
     def _write_index(self) -> None:
-        temporary = self.folder / f'{_INDEX}.{os.getpid()}'
-        temporary.write_text(json.dumps(self._index, indent=1), encoding='utf-8')
-        temporary.replace(self.folder / _INDEX)
+        with whole_file(self.folder / _INDEX) as file:
+            file.write(json.dumps(self._index, indent=1).encode())
 
 
 def _packed(batch: ViewBatch) -> dict[str, NDArray[Any]]:

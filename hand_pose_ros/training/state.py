@@ -1,13 +1,12 @@
 """The state of a run on disk: written whole or not at all, read without running any code."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hand_pose_ros.errors import TrainingError
+from hand_pose_ros.whole_file import whole_file
 
 FORMAT = 1
 
@@ -19,16 +18,8 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         TrainingError: the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            try:
-                torch.save({'format': FORMAT, **state}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-        Path(file.name).replace(path)
+        with whole_file(path) as file:
+            torch.save({'format': FORMAT, **state}, file)
     except OSError as error:
         raise TrainingError(
             f'cannot write {path} ({error.strerror}): free space or choose another folder'
