@@ -1,6 +1,7 @@
 """metadata.yaml of a rosbag2 folder: written atomically, read with suspicion."""
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ METADATA = 'metadata.yaml'
 _VERSION = 9
 # A thousand split files with as many topics are far below.
 _LARGEST = 16 * 1024 * 1024
+_SPLIT = re.compile(r'(?P<stem>.+)_(?P<number>[0-9]{1,9})(?P<suffix>\.(mcap|db3)(\.zstd)?)\Z')
 _FOREVER = {'sec': 9223372036, 'nsec': 854775807}
 # What a player has to offer so that late subscribers still get the message.
 _LATCHED_QOS: dict[str, Any] = {
@@ -134,6 +136,27 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     for name in names:
         _check_inside(folder, name)
     return information
+
+
+def unnamed_files(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the split files of a bag, by number, that its metadata does not name.
+
+    That is how a recording is left that was killed between two files.
+
+    Args:
+        folder: the bag.
+        names: ``relative_file_paths``.
+    """
+    known = [match for name in names if (match := _SPLIT.match(PurePosixPath(name).name))]
+    stems = {(match['stem'], match['suffix']) for match in known}
+    numbers = {int(match['number']) for match in known}
+    found = [match for path in folder.iterdir() if (match := _SPLIT.match(path.name))]
+    unnamed = [
+        match
+        for match in found
+        if (match['stem'], match['suffix']) in stems and int(match['number']) not in numbers
+    ]
+    return [match[0] for match in sorted(unnamed, key=lambda match: int(match['number']))]
 
 
 def _check_inside(folder: Path, name: Any) -> None:

@@ -13,7 +13,7 @@ from rosbags.rosbag2 import storage_mcap
 from rosbags.typesys import Stores, get_typestore
 
 from hand_pose_ros.bags.chunks import LARGEST_CHUNK, unpack
-from hand_pose_ros.bags.metadata import read_metadata
+from hand_pose_ros.bags.metadata import read_metadata, unnamed_files
 from hand_pose_ros.errors import BagError
 
 _HEADER = struct.Struct('<iI')
@@ -73,8 +73,7 @@ class BagReader:
         self.folder = Path(folder)
         if not self.folder.exists():
             raise BagError(f'bag {self.folder} does not exist: check the path.')
-        if self.folder.is_dir():
-            read_metadata(self.folder)
+        stated = read_metadata(self.folder) if self.folder.is_dir() else None
         try:
             # Bags of older releases in sqlite3 do not say what their types are made of.
             known = get_typestore(Stores.ROS2_KILTED)
@@ -88,6 +87,8 @@ class BagReader:
             ) from None
         try:
             self._check_chunks()
+            if stated is not None:
+                self._check_finished(stated)
         except BagError:
             self._reader.close()
             raise
@@ -162,6 +163,24 @@ class BagReader:
         """Whether each message is compressed by itself."""
         storages = [getattr(reader, 'storage', None) for reader in self._reader.readers]
         return any(one is not None and one.metadata.compression_mode for one in storages)
+
+    def _check_finished(self, stated: dict[str, Any]) -> None:
+        """Refuse a bag whose metadata is older than its files: what came last would be missing."""
+        names = stated['relative_file_paths']
+        found = unnamed_files(self.folder, names)
+        what = f'its metadata.yaml does not name {", ".join(found)}'
+        if not found:
+            count = sum(
+                file.statistics.message_count for file in self.mcap_files if file.statistics
+            )
+            told = stated.get('message_count')
+            if isinstance(told, int) and count <= told:
+                return
+            what = f'its files hold {count} messages, its metadata.yaml tells of {told}'
+        raise BagError(
+            f'the recording of bag {self.folder} was interrupted, {what}: '
+            f'`hand-pose check {self.folder} --repair` makes it whole.'
+        )
 
     def _check_chunks(self) -> None:
         """Refuse chunks that are said to be larger than their file or than what is read."""

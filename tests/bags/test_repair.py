@@ -230,6 +230,80 @@ def test_a_killed_recording_in_split_files_is_whole_again(tmp_path, repository):
     json.dumps(result.as_dict())
 
 
+_KILLED_AT = """
+import os, sys
+from pathlib import Path
+from hand_pose_ros.bags import messages
+from hand_pose_ros.bags.writer import BagWriter
+name, number = sys.argv[2], int(sys.argv[3])
+real, calls = getattr(BagWriter, name), []
+def kill(*arguments):
+    calls.append(name)
+    return real(*arguments) if len(calls) < number else os._exit(9)
+setattr(BagWriter, name, kill)
+with BagWriter(Path(sys.argv[1]), split_bytes=20_000) as writer:
+    writer.add_topic('/text', messages.STRING)
+    for number_ in range(50):
+        if number_ == 30:
+            # Known to the last file only.
+            writer.add_topic('/late', messages.STRING)
+            writer.write('/late', messages.serialised(messages.text('late')), 1 + number_)
+        data = messages.serialised(messages.text(f'{number_} ' + 'x' * 1000))
+        writer.write('/text', data, 1 + number_)
+"""
+
+
+@pytest.mark.parametrize(
+    ('name', 'call', 'files', 'message'),
+    [
+        # When the second file is complete and the third not made yet.
+        ('_new_file', 3, 2, r'its files hold 39 messages, its metadata\.yaml tells of 19'),
+        # When the third file is made but not in the metadata.
+        ('_write_metadata', 3, 3, r'its metadata\.yaml does not name bag_2\.mcap'),
+        # When all is written but the last metadata.
+        ('_write_metadata', 4, 3, r'its files hold 51 messages, its metadata\.yaml tells of 39'),
+    ],
+    ids=['between', 'begun', 'end'],
+)
+def test_a_recording_killed_between_two_files_is_never_read_in_part(
+    tmp_path, repository, name, call, files, message
+):
+    folder = tmp_path / 'bag'
+    killed = subprocess.run(
+        [sys.executable, '-c', _KILLED_AT, str(folder), name, str(call)],
+        env={**os.environ, 'PYTHONPATH': str(repository)}, check=False,
+    )  # fmt: skip
+    assert killed.returncode == 9
+    assert len(list(folder.glob('*.mcap'))) == files
+    with pytest.raises(BagError, match=message) as refused:
+        BagReader(folder)
+    assert f'`hand-pose check {folder} --repair`' in str(refused.value)
+    kept = repair(folder).messages
+    with BagReader(folder) as bag:
+        numbers = [int(bag.decode(one).data.split()[0]) for one in bag.messages('/text')]
+        assert numbers == list(range(len(numbers)))
+        assert kept == sum(bag.counts.values()) == len(numbers) + bag.counts.get('/late', 0)
+        assert kept >= 39
+
+
+def test_files_of_others_beside_a_bag_are_not_its_own(tmp_path):
+    written = write(tmp_path / 'bag')
+    for name in ('bag_0.mcap.damaged', 'notes_1.mcap', 'bag_1.txt', 'bag_x.mcap'):
+        (tmp_path / 'bag' / name).write_bytes(b'')
+    assert read(tmp_path / 'bag') == written
+    (tmp_path / 'bag' / 'bag_10.mcap').write_bytes(b'')
+    with pytest.raises(BagError, match=r'does not name bag_10\.mcap'):
+        BagReader(tmp_path / 'bag')
+
+
+def test_a_count_that_is_none_is_a_sentence(tmp_path):
+    write(tmp_path / 'bag')
+    path = tmp_path / 'bag' / 'metadata.yaml'
+    path.write_text(path.read_text().replace('message_count: 9', 'message_count: many'))
+    with pytest.raises(BagError, match='--repair'):
+        BagReader(tmp_path / 'bag')
+
+
 def test_a_database_left_with_a_journal_is_recovered(tmp_path):
     folder = tmp_path / 'bag'
     folder.mkdir()
