@@ -2,10 +2,10 @@
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path
 
 from hand_pose_ros.exporting.episodes import STATE_NAMES, Episode
 from hand_pose_ros.exporting.lerobot import vector_features
+from hand_pose_ros.exporting.writer import EpisodeWriter
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import SIDES
 
@@ -36,18 +36,9 @@ def _parted(name: str) -> tuple[str, str]:
 
 
 @dataclass(kw_only=True)
-class CsvWriter:
-    """One table with all episodes.
+class CsvWriter(EpisodeWriter):
+    """One table with all episodes; it has no place for the task."""
 
-    Attributes:
-        folder: an existing, empty folder.
-        rate: moments per second.
-        task: what is done in all episodes; CSV has no place for it.
-    """
-
-    folder: Path
-    rate: float
-    task: str
     _count: int = 0
 
     def add(self, session: Session, episodes: list[Episode]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,16 @@ from hand_pose_ros.exporting.hdf5_file import Hdf5File
 from hand_pose_ros.exporting.images import episode_images, raw_cameras, video_cameras
 from hand_pose_ros.exporting.lerobot import vectors
 from hand_pose_ros.exporting.raw_images import meaning
+from hand_pose_ros.exporting.writer import EpisodeWriter
 from hand_pose_ros.sessions.session import Session
 
 FILE = 'episodes.hdf5'
 
 
 @dataclass(kw_only=True)
-class Hdf5Writer:
-    """One file with all episodes.
+class Hdf5Writer(EpisodeWriter):
+    """One file with all episodes."""
 
-    Attributes:
-        folder: an existing, empty folder.
-        rate: moments per second.
-        task: what is done in all episodes.
-    """
-
-    folder: Path
-    rate: float
-    task: str
     _count: int = 0
     _total: int = 0
 

@@ -18,6 +18,7 @@ from hand_pose_ros.exporting.images import episode_images, raw_cameras, video_ca
 from hand_pose_ros.exporting.raw_images import RawWriter
 from hand_pose_ros.exporting.statistics import PixelStatistics, rows_statistics, together
 from hand_pose_ros.exporting.video import PIXELS, VideoWriter, codec, encoder
+from hand_pose_ros.exporting.writer import EpisodeWriter
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import JOINT_NAMES, SIDES
 
@@ -87,18 +88,9 @@ def vectors(episode: Episode) -> dict[str, NDArray[np.float32]]:
 
 
 @dataclass(kw_only=True)
-class LeRobotWriter:
-    """A data set open for writing in a new folder; episodes of one session share its files.
+class LeRobotWriter(EpisodeWriter):
+    """A data set open for writing in a new folder; episodes of one session share its files."""
 
-    Attributes:
-        folder: an existing, empty folder.
-        rate: moments per second.
-        task: what is done in all episodes.
-    """
-
-    folder: Path
-    rate: float
-    task: str
     _rows: list[dict[str, Any]] = field(default_factory=list)
     _features: dict[str, Any] = field(default_factory=dict)
     _files: int = 0

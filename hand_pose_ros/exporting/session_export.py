@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, get_args
 
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.exporting.csv_table import CsvWriter
@@ -15,29 +15,21 @@ from hand_pose_ros.exporting.lerobot import LeRobotWriter
 from hand_pose_ros.exporting.live_estimates import live_estimates
 from hand_pose_ros.exporting.retargeting import Retargeter, Robot
 from hand_pose_ros.exporting.validation import validate_lerobot
+from hand_pose_ros.exporting.writer import EpisodeWriter
 from hand_pose_ros.rig.rig_file import rig_document
 from hand_pose_ros.sessions.labels import ABSENT
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import JOINT_NAMES, PARENTS
 
 Format = Literal['lerobot', 'hdf5', 'csv']
-FORMATS: tuple[Format, ...] = ('lerobot', 'hdf5', 'csv')
+FORMATS: tuple[Format, ...] = get_args(Format)
 RIG_FILE = 'rig.json'
 
-
-class Writer(Protocol):
-    """What every format offers."""
-
-    def add(self, session: Session, episodes: list[Episode]) -> None:
-        """Write the episodes of one session."""
-        ...
-
-    def finish(self) -> None:
-        """Write what describes all of them."""
-        ...
-
-
-_WRITERS: dict[str, Any] = {'lerobot': LeRobotWriter, 'hdf5': Hdf5Writer, 'csv': CsvWriter}
+_WRITERS: dict[Format, type[EpisodeWriter]] = {
+    'lerobot': LeRobotWriter,
+    'hdf5': Hdf5Writer,
+    'csv': CsvWriter,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +100,7 @@ def export_sessions(
     shutil.rmtree(beside, ignore_errors=True)
     try:
         beside.mkdir(parents=True)
-        writer: Writer = _WRITERS[options.format](
-            folder=beside, rate=options.rate, task=options.task
-        )
+        writer = _WRITERS[options.format](folder=beside, rate=options.rate, task=options.task)
         found: list[Episode] = []
         described: list[dict[str, Any]] = []
         for place, path in enumerate(paths):
@@ -136,7 +126,7 @@ def export_sessions(
 
 
 def _export(
-    session: Session, writer: Writer, options: ExportOptions, retargeter: Retargeter | None
+    session: Session, writer: EpisodeWriter, options: ExportOptions, retargeter: Retargeter | None
 ) -> list[Episode]:
     labels = live_estimates(session) if options.live else session.labels(truth=options.truth)
     labels.origin[labels.quality < options.minimum_quality] = ABSENT
