@@ -9,16 +9,11 @@ from hand_pose_ros.bags import messages
 from hand_pose_ros.bags.writer import BagWriter
 from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.sessions.hand_messages import hands_message
-from hand_pose_ros.sessions.labels import SessionLabels
+from hand_pose_ros.sessions.labels import SessionLabels, mask_topic
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.skeleton import SIDES
 
 HANDS_TOPIC = '/labels/hands'
-
-
-def mask_topic(camera: str) -> str:
-    """Return the topic of a camera's label masks."""
-    return f'/labels/{camera}/mask'
 
 
 def write_label_bag(

@@ -12,7 +12,7 @@ from hand_pose_ros.annotation.report import summary
 from hand_pose_ros.annotation.settings import Settings
 from hand_pose_ros.annotation.thermohands_tree import write_thermohands
 from hand_pose_ros.errors import RigError
-from hand_pose_ros.sessions.labels import SessionLabels
+from hand_pose_ros.sessions.labels import LABEL_BAG, SessionLabels
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.sessions.tables import replace_file
 
@@ -47,7 +47,7 @@ def write_outputs(
     """
     total, notes = len(labels.stamps), []
     if 'bag' in outputs:
-        write_label_bag(folder / 'bag', session, labels, lambda n: progress('masks', n, total))
+        write_label_bag(folder / LABEL_BAG, session, labels, lambda n: progress('masks', n, total))
     if 'thermohands' in outputs:
         try:
             frames = write_thermohands(

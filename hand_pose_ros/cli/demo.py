@@ -153,8 +153,10 @@ def _record(rig: 'RigDescription', files: _Files, arguments: argparse.Namespace)
 def _read(rig: 'RigDescription', files: _Files) -> 'LiveRun':
     """The run as the bag has it."""
     from hand_pose_ros.evaluation.live_run import read_run
+    from hand_pose_ros.sessions.hand_messages import RESULTS_TOPIC
+    from hand_pose_ros.sessions.truth import truth_topic
 
-    return read_run(files.bag, '/hand_pose/hands', f'/{rig.reference}/ground_truth')
+    return read_run(files.bag, RESULTS_TOPIC, truth_topic(rig))
 
 
 def _report(

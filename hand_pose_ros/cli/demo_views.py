@@ -21,6 +21,7 @@ from hand_pose_ros.evaluation.matching import JointTrack
 from hand_pose_ros.geometry.transforms import apply, inverse
 from hand_pose_ros.rig.description import CameraDescription, RigDescription
 from hand_pose_ros.rig.images import stream_image
+from hand_pose_ros.sessions.recorded_rig import image_topic
 from hand_pose_ros.skeleton import SIDES, Side
 
 _LEAST_WIDTH = 640
@@ -36,11 +37,6 @@ class View:
 
     camera: str
     image: Rgb
-
-
-def image_topic(camera: str) -> str:
-    """The topic a camera's images are recorded from."""
-    return f'/{camera}/image_raw'
 
 
 def views_of(bag_folder: Path, rig: RigDescription, run: LiveRun) -> list[View]:

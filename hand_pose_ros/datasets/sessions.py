@@ -25,12 +25,11 @@ from hand_pose_ros.datasets.session_splits import find_sessions, sessions_of_spl
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.geometry.transforms import inverse
 from hand_pose_ros.rig.thermal import agc
-from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
+from hand_pose_ros.sessions.labels import LABEL_BAG, SessionLabels, labels_folder, mask_topic
 from hand_pose_ros.sessions.session import Session
 
 Split = Literal['train', 'val', 'test']
 
-_BAG = 'bag'  # in the labels' folder
 _OPEN = 4  # sessions kept open
 
 
@@ -56,7 +55,7 @@ class _Masks:
 
     def __init__(self, folder: Path, camera: str) -> None:
         self._reader = BagReader(folder)
-        self._topic = f'/labels/{camera}/mask'
+        self._topic = mask_topic(camera)
         self._places = message_places(self._reader, self._topic)
         stamps = self._places.stamps(self._topic).tolist()
         self._numbers = {stamp: number for number, stamp in enumerate(stamps)}
@@ -185,7 +184,7 @@ class Sessions(HandDataset):
     def _opened(self, recording: _Recording) -> tuple[Session, _Masks | None]:
         path = recording.path
         if path not in self._open:
-            folder = labels_folder(path) / _BAG
+            folder = labels_folder(path) / LABEL_BAG
             masks = _Masks(folder, recording.camera) if folder.is_dir() else None
             self._open[path] = Session.open(path), masks
             while len(self._open) > _OPEN:

@@ -7,11 +7,10 @@ import numpy as np
 from hand_pose_ros.bags.messages import HANDS, deserialised, stamp_of
 from hand_pose_ros.bags.reader import BagReader
 from hand_pose_ros.errors import DataError
-from hand_pose_ros.sessions.hand_messages import STATES, enter_hand
+from hand_pose_ros.sessions.hand_messages import RESULTS_TOPIC, STATES, enter_hand
 from hand_pose_ros.sessions.labels import FITTED, INTERPOLATED, SessionLabels
 from hand_pose_ros.sessions.session import Session
 
-TOPIC = '/hand_pose/hands'
 # A lost hand has no pose.
 _ORIGINS = {STATES['tracked']: FITTED, STATES['predicted']: INTERPOLATED}
 
@@ -28,18 +27,18 @@ def live_estimates(session: Session) -> SessionLabels:
     frame_id = session.rig.reference_camera.frame_id
     found: dict[int, list[Any]] = {}
     with BagReader(session.path) as reader:
-        for entry in reader.messages(TOPIC):
+        for entry in reader.messages(RESULTS_TOPIC):
             content = deserialised(entry.data, HANDS)
             if content.header.frame_id != frame_id:
                 raise DataError(
-                    f'{session.path} {TOPIC}: hands are in {content.header.frame_id}, not in '
-                    f'{frame_id}: export with the rig they were estimated with.'
+                    f'{session.path} {RESULTS_TOPIC}: hands are in {content.header.frame_id}, '
+                    f'not in {frame_id}: export with the rig they were estimated with.'
                 )
             found[stamp_of(content)] = content.hands
     if not found:
         raise DataError(
-            f'{session.path} holds no {TOPIC}: record it with `hand-pose record --results`, or '
-            'annotate the session.'
+            f'{session.path} holds no {RESULTS_TOPIC}: record it with `hand-pose record --results`, '
+            'or annotate the session.'
         )
     stamps = np.array(sorted(found), np.int64)
     numbers = np.searchsorted(session.stamps, stamps).clip(0, len(session.stamps) - 1)

@@ -14,6 +14,7 @@ from hand_pose_ros.skeleton import JOINT_COUNT, SIDES
 
 Array = NDArray[np.float64]
 
+RESULTS_TOPIC = '/hand_pose/hands'
 STATES: dict[State, int] = {'tracked': 1, 'predicted': 2, 'lost': 3}
 
 

@@ -24,7 +24,9 @@ UNSEEN, ACCEPTED, REJECTED = range(3)
 # What a correction changes of a hand.
 CORRECTABLE = ('joints', *MODEL_PARAMETERS, 'quality', 'origin')
 
+# In the labels' folder: the rig they were made with, and hands and masks as messages.
 RIG_FILE = 'rig.yaml'
+LABEL_BAG = 'bag'
 _TABLE = 'labels.npz'
 _VERDICTS = 'verdicts.json'
 # Hands corrected since the table was written, one JSON object a line.
@@ -214,6 +216,11 @@ class SessionLabels:
 def labels_folder(session: Path) -> Path:
     """Return the folder beside a session's bag in which its labels are."""
     return session.parent / f'{session.name}_labels'
+
+
+def mask_topic(camera: str) -> str:
+    """Return the topic of a camera's label masks in the label bag."""
+    return f'/labels/{camera}/mask'
 
 
 def labelled_rig(session: Path) -> Path | None:

@@ -6,10 +6,10 @@ import pytest
 from hand_pose_ros.bags import messages
 from hand_pose_ros.bags.writer import BagWriter
 from hand_pose_ros.errors import DataError
-from hand_pose_ros.exporting.live_estimates import TOPIC, live_estimates
+from hand_pose_ros.exporting.live_estimates import live_estimates
 from hand_pose_ros.hand_model.hand_pose import HandModelParameters, HandPose
 from hand_pose_ros.rig.rig_file import rig_text
-from hand_pose_ros.sessions.hand_messages import hands_message
+from hand_pose_ros.sessions.hand_messages import RESULTS_TOPIC, hands_message
 from hand_pose_ros.sessions.labels import ABSENT, FITTED, INTERPOLATED
 from hand_pose_ros.sessions.recorded_rig import RIG_TOPIC, image_topic
 from hand_pose_ros.sessions.session import Session
@@ -37,7 +37,7 @@ def recorded(folder, told, frame_id='thermal_optical_frame'):
         text = messages.serialised(messages.text(rig_text(description)))
         bag.write(RIG_TOPIC, text, START - 1)
         bag.add_topic(image_topic('thermal'), messages.IMAGE)
-        bag.add_topic(TOPIC, messages.HANDS)
+        bag.add_topic(RESULTS_TOPIC, messages.HANDS)
         for number, hands in enumerate(told):
             stamp = START + number * PERIOD
             image = messages.image(pixels(camera, number), 'mono16', stamp, camera.frame_id)
@@ -46,7 +46,7 @@ def recorded(folder, told, frame_id='thermal_optical_frame'):
                 content = hands_message(
                     hands, stamp, frame_id, streams=['thermal'], estimator='made'
                 )
-                bag.write(TOPIC, messages.serialised(content), stamp + 1000)
+                bag.write(RESULTS_TOPIC, messages.serialised(content), stamp + 1000)
     return folder
 
 
