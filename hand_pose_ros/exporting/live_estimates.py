@@ -37,8 +37,8 @@ def live_estimates(session: Session) -> SessionLabels:
             found[stamp_of(content)] = content.hands
     if not found:
         raise DataError(
-            f'{session.path} holds no {RESULTS_TOPIC}: record it with `hand-pose record --results`, '
-            'or annotate the session.'
+            f'{session.path} holds no {RESULTS_TOPIC}: record it with `hand-pose record '
+            '--results`, or annotate the session.'
         )
     stamps = np.array(sorted(found), np.int64)
     numbers = np.searchsorted(session.stamps, stamps).clip(0, len(session.stamps) - 1)
