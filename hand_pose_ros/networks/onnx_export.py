@@ -96,34 +96,30 @@ def export_part(part: Part, path: Path) -> None:
     _write(path, buffer.getvalue())
 
 
-class _Encode(nn.Module):
-    """TherFormer's blocks 1 to 5: what is done once per image."""
+class _Graph(nn.Module):
+    """What of a network is exported."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+
+
+class _Encode(_Graph):
+    """TherFormer's blocks 1 to 5: what is done once per image."""
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         return self.network.encode(images)
 
 
-class _Decode(nn.Module):
+class _Decode(_Graph):
     """TherFormer's blocks 6 and 7 and the 2.5D decoding, on the features of one clip."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
 
     def forward(self, features: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.network.decode(features, intrinsics)
 
 
-class _WildHands(nn.Module):
+class _WildHands(_Graph):
     """WildHands without the mesh."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
 
     def forward(
         self, image: Tensor, crops: Tensor, intrinsics: Tensor, boxes: Tensor
@@ -132,12 +128,8 @@ class _WildHands(nn.Module):
         return tuple(getattr(output, name) for name in WILDHANDS_OUTPUTS)
 
 
-class _DenseRegFields(nn.Module):
+class _DenseRegFields(_Graph):
     """The fields of DenseReg's last stack."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         fields = self.network(crop)[-1]
