@@ -64,6 +64,12 @@ def suggestion(key: str, known: Mapping[str, Any] | list[str]) -> str:
     return f', use one of {", ".join(names)}' if names else ', remove it'
 
 
+def shown(value: Any) -> str:
+    """Return a value as complaints quote it, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + '...'
+
+
 class Section:
     """One mapping of a configuration file, read key by key.
 
@@ -82,7 +88,7 @@ class Section:
         if content is None:
             content = {}
         if not isinstance(content, Mapping):
-            self._raise(self.path or 'the file', f'must be a mapping of keys, got {_show(content)}')
+            self._raise(self.path or 'the file', f'must be a mapping of keys, got {shown(content)}')
         for key in content:
             if not isinstance(key, str):
                 self._raise(self._path(str(key)), 'is not text, put the key in quotes')
@@ -114,7 +120,7 @@ class Section:
         if value is default:
             return value
         if not isinstance(value, str) or not value:
-            self.error(key, f'must be text, got {_show(value)}')
+            self.error(key, f'must be text, got {shown(value)}')
         if choices and value not in choices:
             self.error(key, f'is {value!r}{suggestion(value, list(choices))}')
         return value
@@ -123,7 +129,7 @@ class Section:
         """Return true or false."""
         value = self.take(key, default)
         if not isinstance(value, bool):
-            self.error(key, f'must be true or false, got {_show(value)}')
+            self.error(key, f'must be true or false, got {shown(value)}')
         return value
 
     def number(
@@ -142,19 +148,19 @@ class Section:
             return value
         number = self._number(key, value)
         if finite and not math.isfinite(number):
-            self.error(key, f'must be a finite number, got {_show(value)}')
+            self.error(key, f'must be a finite number, got {shown(value)}')
         if number < minimum or number <= above or number > maximum or math.isnan(number):
             limits = f'above {above:g}' if above > -math.inf else f'at least {minimum:g}'
             if maximum < math.inf:
                 limits += f' and at most {maximum:g}'
-            self.error(key, f'must be {limits}, got {_show(value)}')
+            self.error(key, f'must be {limits}, got {shown(value)}')
         return number
 
     def integer(self, key: str, default: Any = _MISSING, *, minimum: int) -> int:
         """Return an integer of at least ``minimum``."""
         value = self.take(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            self.error(key, f'must be a whole number of at least {minimum}, got {_show(value)}')
+            self.error(key, f'must be a whole number of at least {minimum}, got {shown(value)}')
         return value
 
     def nanoseconds(self, key: str, default: int, *, minimum: int | None = None) -> int:
@@ -164,10 +170,10 @@ class Section:
             return default
         seconds = self._number(key, value)
         if not math.isfinite(seconds) or abs(seconds) > 1e5:
-            self.error(key, f'must be a time in seconds, got {_show(value)}')
+            self.error(key, f'must be a time in seconds, got {shown(value)}')
         stamp = round(seconds * 1e9)
         if minimum is not None and stamp < minimum:
-            self.error(key, f'must be at least {minimum / 1e9:g} seconds, got {_show(value)}')
+            self.error(key, f'must be at least {minimum / 1e9:g} seconds, got {shown(value)}')
         return stamp
 
     def array(
@@ -183,9 +189,9 @@ class Section:
             array = np.full((), np.nan)
         if shapes and array.shape not in shapes:
             wanted = ' or '.join('x'.join(map(str, shape)) for shape in shapes)
-            self.error(key, f'must be {wanted} numbers, got {_show(value)}')
+            self.error(key, f'must be {wanted} numbers, got {shown(value)}')
         if not np.isfinite(array).all():
-            self.error(key, f'must hold finite numbers only, got {_show(value)}')
+            self.error(key, f'must hold finite numbers only, got {shown(value)}')
         return array
 
     def names(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -194,9 +200,9 @@ class Section:
         if value is None:
             return default
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self.error(key, f'must be a list of names, got {_show(value)}')
+            self.error(key, f'must be a list of names, got {shown(value)}')
         if len(set(value)) != len(value):
-            self.error(key, f'names something twice: {_show(value)}')
+            self.error(key, f'names something twice: {shown(value)}')
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, Any]:
@@ -231,7 +237,7 @@ class Section:
                 return float(value)
             except (ValueError, OverflowError):
                 pass
-        return self.error(key, f'must be a number, got {_show(value)}')
+        return self.error(key, f'must be a number, got {shown(value)}')
 
     def _note(self, key: str) -> None:
         if key not in self._known:
@@ -242,8 +248,3 @@ class Section:
 
     def _raise(self, path: str, problem: str, glue: str = ' ') -> NoReturn:
         raise RigError(f'{self.source}: {path}{glue}{problem}') from None
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + '...'

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from hand_pose_ros.errors import RigError, TrainingError
-from hand_pose_ros.rig.parsing import read_yaml, suggestion
+from hand_pose_ros.rig.parsing import read_yaml, shown, suggestion
 
 Config = TypeVar('Config')
 
@@ -43,7 +43,7 @@ def typed(
     if content is None:
         content = {}
     if not isinstance(content, Mapping):
-        _fail(source, path or 'the file', f'must be a mapping of keys, got {_show(content)}')
+        _fail(source, path or 'the file', f'must be a mapping of keys, got {shown(content)}')
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in content:
         if key not in fields:
@@ -97,7 +97,7 @@ def _value(kind: Any, value: Any, source: str, path: str) -> Any:
         return _tuple(arguments, value, source, path)
     if origin in (dict, Mapping) or getattr(origin, '__name__', '') == 'Mapping':
         if not isinstance(value, Mapping):
-            _fail(source, path, f'must be a mapping of keys, got {_show(value)}')
+            _fail(source, path, f'must be a mapping of keys, got {shown(value)}')
         return dict(value)
     if dataclasses.is_dataclass(kind):
         return typed(typing.cast(type[Any], kind), value, source, path)
@@ -116,12 +116,12 @@ def _union(arguments: tuple[Any, ...], value: Any, source: str, path: str) -> An
 
 def _tuple(arguments: tuple[Any, ...], value: Any, source: str, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        _fail(source, path, f'must be a list, got {_show(value)}')
+        _fail(source, path, f'must be a list, got {shown(value)}')
     kinds = list(arguments)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = [kinds[0]] * len(value)
     if len(kinds) != len(value):
-        _fail(source, path, f'must be a list of {len(kinds)} values, got {_show(value)}')
+        _fail(source, path, f'must be a list of {len(kinds)} values, got {shown(value)}')
     return tuple(
         _value(kind, item, source, f'{path}[{index}]')
         for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
@@ -131,11 +131,11 @@ def _tuple(arguments: tuple[Any, ...], value: Any, source: str, path: str) -> tu
 def _scalar(kind: Any, value: Any, source: str, path: str) -> Any:
     if kind is bool:
         if not isinstance(value, bool):
-            _fail(source, path, f'must be true or false, got {_show(value)}')
+            _fail(source, path, f'must be true or false, got {shown(value)}')
         return value
     if kind is int:
         if isinstance(value, bool) or not isinstance(value, int):
-            _fail(source, path, f'must be a whole number, got {_show(value)}')
+            _fail(source, path, f'must be a whole number, got {shown(value)}')
         return value
     if kind is float:
         # YAML 1.1 reads 1e-3 (no dot) as text; people write it all the same.
@@ -144,22 +144,17 @@ def _scalar(kind: Any, value: Any, source: str, path: str) -> Any:
         except (TypeError, ValueError):
             number = math.nan
         if not math.isfinite(number):
-            _fail(source, path, f'must be a finite number, got {_show(value)}')
+            _fail(source, path, f'must be a finite number, got {shown(value)}')
         return number
     if kind in (str, Path):
         if not isinstance(value, str | Path) or not str(value):
-            _fail(source, path, f'must be text, got {_show(value)}')
+            _fail(source, path, f'must be text, got {shown(value)}')
         return kind(value)
     return value
 
 
 def _join(path: str, key: str) -> str:
     return f'{path}.{key}' if path else key
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + '...'
 
 
 def _fail(source: str, path: str, problem: str) -> typing.NoReturn:

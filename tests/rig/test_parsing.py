@@ -3,7 +3,7 @@
 import pytest
 
 from hand_pose_ros.errors import RigError
-from hand_pose_ros.rig.parsing import Section, suggestion
+from hand_pose_ros.rig.parsing import Section, shown, suggestion
 
 
 def test_suggestion_names_the_nearest_or_all():
@@ -53,3 +53,5 @@ def test_long_values_are_cut_in_messages():
     with pytest.raises(RigError) as caught:
         Section({'n': list(range(1000))}, 'x').number('n')
     assert len(str(caught.value)) < 120
+    assert shown('short') == "'short'"
+    assert len(shown('x' * 59)) == 60 and shown('x' * 59).endswith('...')
