@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.poses import hand_model
 from hand_pose_ros.geometry.camera import Camera
-from hand_pose_ros.geometry.transforms import inverse
+from hand_pose_ros.geometry.transforms import apply, inverse
 from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 from hand_pose_ros.sessions.labels import SessionLabels
 from hand_pose_ros.sessions.session import Session
@@ -112,7 +112,7 @@ def label_mask(place: ImagePlace, meshes: list[Array | None]) -> NDArray[np.uint
     if not points:
         return mask
     world = np.concatenate(points)
-    seen = world @ place.T_cam_world[:3, :3].T + place.T_cam_world[:3, 3]
+    seen = apply(place.T_cam_world, world)
     fragments = rasterize(
         camera.project(seen), seen[:, 2], np.concatenate(faces),
         np.concatenate(sides)[:, None].astype(np.float32), (camera.width, camera.height),

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.label_masks import ImagePlace, LabelledMeshes, label_mask
+from hand_pose_ros.geometry.transforms import apply
 from hand_pose_ros.rig.frame import StreamImage
 from hand_pose_ros.rig.thermal import agc
 from hand_pose_ros.sessions.labels import SessionLabels
@@ -45,8 +46,7 @@ def listed(points: Array) -> list[Any] | None:
 
 
 def _pixels(place: ImagePlace, joints: Array) -> list[Any] | None:
-    seen = joints @ place.T_cam_world[:3, :3].T + place.T_cam_world[:3, 3]
-    return listed(place.intrinsics.project(seen))
+    return listed(place.intrinsics.project(apply(place.T_cam_world, joints)))
 
 
 def _shown(stream: StreamImage, modality: str) -> NDArray[np.uint8]:

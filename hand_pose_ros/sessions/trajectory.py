@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from hand_pose_ros.errors import DataError
+from hand_pose_ros.geometry.transforms import rigid
 from hand_pose_ros.sessions.tables import read_table, write_table
 
 Array = NDArray[np.float64]
@@ -55,10 +56,8 @@ class Trajectory:
             return None
         share = (stamp - start) / (end - start)
         pair = self.T_rig_body[after - 1 : after + 1]
-        pose = np.eye(4)
-        pose[:3, :3] = Slerp([0.0, 1.0], Rotation.from_matrix(pair[:, :3, :3]))(share).as_matrix()
-        pose[:3, 3] = (1 - share) * pair[0, :3, 3] + share * pair[1, :3, 3]
-        return pose
+        turn = Slerp([0.0, 1.0], Rotation.from_matrix(pair[:, :3, :3]))(share).as_matrix()
+        return rigid(turn, (1 - share) * pair[0, :3, 3] + share * pair[1, :3, 3])
 
     def save(self, path: Path) -> None:
         """Write the trajectory to a npz file, whole or not at all."""

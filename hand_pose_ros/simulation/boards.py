@@ -13,7 +13,7 @@ from hand_pose_ros.bags import messages
 from hand_pose_ros.bags.writer import BagWriter
 from hand_pose_ros.errors import CameraError
 from hand_pose_ros.geometry.camera import Camera
-from hand_pose_ros.geometry.transforms import inverse
+from hand_pose_ros.geometry.transforms import apply, inverse
 from hand_pose_ros.rig.depth import DepthValues
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.rig.rig_file import rig_text
@@ -273,4 +273,4 @@ def true_pixels(scene: BoardScene, stream: str, stamp: int) -> Array:
     camera: Camera | None = scene.rig.cameras[stream].camera
     assert camera is not None
     pose = scene.pose(stream, stamp)
-    return camera.project(scene.target.points @ pose[:3, :3].T + pose[:3, 3])
+    return camera.project(apply(pose, scene.target.points))
