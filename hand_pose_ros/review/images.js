@@ -87,8 +87,9 @@ function watchImage(view) {
   const { canvas } = view;
   canvas.addEventListener('pointerdown', (event) => {
     if (!frame || event.button !== 0) return;
-    canvas.setPointerCapture(event.pointerId);
     const [x, y] = pixel(view, event);
+    if (state.adding !== null) { add(view, x, y); return; }
+    canvas.setPointerCapture(event.pointerId);
     const found = state.show.joints ? jointAt(view, x, y) : null;
     // How far beside the joint it was taken hold of: a touch alone shall not move it.
     const point = found && frame.views[view.name].pixels[found.side][found.joint];
@@ -101,7 +102,7 @@ function watchImage(view) {
     if (!frame) return;
     const [x, y] = pixel(view, event);
     if (!hold || hold.view !== view) {
-      canvas.style.cursor = state.show.joints && jointAt(view, x, y) ? 'grab' : 'default';
+      canvas.style.cursor = state.adding !== null ? 'crosshair' : state.show.joints && jointAt(view, x, y) ? 'grab' : 'default';
     } else if (hold.joint !== undefined) {
       [hold.x, hold.y, hold.moved] = [x + hold.beside[0], y + hold.beside[1], true];
       drawImage(view);

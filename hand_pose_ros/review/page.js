@@ -7,7 +7,7 @@ const ORIGINS = ['absent', 'fitted', 'interpolated', 'corrected'];
 const [ABSENT, CORRECTED, UNSEEN, ACCEPTED, REJECTED] = [0, 3, 0, 1, 2];
 const LISTED = 100;
 const $ = (id) => document.getElementById(id);
-const state = { row: 0, wanted: 0, going: null, busy: false, playing: false, hold: null, chosen: [0, 1],
+const state = { row: 0, wanted: 0, going: null, busy: false, playing: false, hold: null, adding: null, chosen: [0, 1],
   show: { joints: true, outline: true, points: false } };
 let session = null, frame = null, views = [], images = {}, cloud = [];
 
@@ -91,6 +91,7 @@ async function load(row) {
 }
 
 function show() {
+  if (state.adding !== null && frame.origin[state.adding] !== ABSENT) state.adding = null;
   session.quality[state.row] = frame.quality;
   session.origin[state.row] = frame.origin;
   session.verdict[state.row] = frame.verdict;
@@ -116,11 +117,21 @@ function showHands() {
     const absent = frame.origin[side] === ABSENT;
     what.textContent = absent ? 'absent' : `${ORIGINS[frame.origin[side]]}, ${VERDICTS[frame.verdict[side]]}`;
     box.append(name, what);
-    if (!absent) box.append(numbers(side), buttons(side));
+    box.append(...(absent ? [addButton(side)] : [numbers(side), buttons(side)]));
     $('hands').append(box);
   }
   const whose = state.chosen.length === 2 ? 'both' : SIDES[state.chosen[0]];
   for (const [id, key] of [['accept', 'A'], ['reject', 'R']]) $(id).innerHTML = `${id} ${whose}<kbd>${key}</kbd>`;
+}
+function addButton(side) {
+  const row = document.createElement('div'), button = document.createElement('button');
+  row.className = 'row';
+  button.id = `add-${SIDES[side]}`;
+  button.innerHTML = 'add<kbd>H</kbd>';
+  button.className = state.adding === side ? 'on' : '';
+  button.onclick = () => point(state.adding === side ? null : side);
+  row.append(button);
+  return row;
 }
 function numbers(side) {
   const line = document.createElement('div');
@@ -237,6 +248,26 @@ async function drag(hold) {
     await go(hold.row);
   });
 }
+// The next click into an image is the palm of a hand that is not there yet; null: no more.
+function point(side) {
+  state.adding = side;
+  say(side === null ? 'no hand is added' : `click on the middle of the ${SIDES[side]} palm in any image; Escape leaves it`);
+  showHands();
+}
+function pointNext() {
+  const absent = state.chosen.filter((side) => frame.origin[side] === ABSENT);
+  if (state.adding !== null || absent.length === 1) point(state.adding === null ? absent[0] : null);
+  else say(absent.length ? 'choose one hand to add with 1 or 2' : 'the hands you chose are there: drag their joints', true);
+}
+async function add(view, x, y) {
+  await act(async () => {
+    const { row, adding: side } = state;
+    await post('/add', { row, side, camera: view.name, x, y });
+    state.adding = null;
+    say(`frame ${row + 1} ${SIDES[side]}: added, saved; drag its joints to where they are`);
+    await go(row);
+  });
+}
 function aboveLimit() {
   const limit = Number($('limit').value);
   let count = 0;
@@ -291,6 +322,7 @@ $('time').onpointerdown = (event) => { $('time').setPointerCapture(event.pointer
 $('time').onpointermove = (event) => { if (event.buttons & 1) scrub(event); };
 const KEYS = { a: $('accept').onclick, r: $('reject').onclick, n: $('worst').onclick, z: $('undo').onclick,
   j: $('joints').onclick, o: $('outline').onclick, p: $('points').onclick, ' ': $('play').onclick,
+  h: pointNext, escape: () => state.adding !== null && point(null),
   1: () => choose([0]), 2: () => choose([1]), 3: () => choose([0, 1]) };
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -30, PageDown: 30, Home: -Infinity, End: Infinity };
 document.addEventListener('keydown', (event) => {

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from hand_pose_ros.errors import DataError, HandPoseError
-from hand_pose_ros.review.work import Drag, ReviewWork
+from hand_pose_ros.review.work import Drag, NewHand, ReviewWork
 
 HOST = '127.0.0.1'
 _PAGE = Path(__file__).with_name('page.html')
@@ -190,9 +190,19 @@ def _drag(work: ReviewWork, asked: dict[str, Any]) -> dict[str, Any]:
     return work.frame(drag.row)
 
 
+def _add(work: ReviewWork, asked: dict[str, Any]) -> dict[str, Any]:
+    new = NewHand(
+        row=int(asked['row']), side=int(asked['side']), camera=str(asked['camera']),
+        x=float(asked['x']), y=float(asked['y']),
+    )  # fmt: skip
+    work.add(new)
+    return work.frame(new.row)
+
+
 _ACTIONS: dict[str, Callable[[ReviewWork, dict[str, Any]], dict[str, Any]]] = {
     '/verdict': _judge,
     '/accept': _accept,
     '/undo': _undo,
     '/drag': _drag,
+    '/add': _add,
 }

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.annotation.label_masks import LabelledMeshes, image_places
+from hand_pose_ros.annotation.label_masks import ImagePlace, LabelledMeshes, image_places
 from hand_pose_ros.annotation.poses import hand_model
 from hand_pose_ros.annotation.work import owned
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS, HandModelParameters
+from hand_pose_ros.review.adding import first_pose
 from hand_pose_ros.review.cloud import measured_points
 from hand_pose_ros.review.history import History
 from hand_pose_ros.review.refit import Pin, refit
@@ -51,6 +52,24 @@ class Drag:
     row: int
     side: int
     joint: int
+    camera: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewHand:
+    """A hand that no label has, pointed at in an image.
+
+    Attributes:
+        row: of the labels.
+        side: 0 left, 1 right.
+        camera: name.
+        x, y: pixels, of the middle of its palm.
+    """
+
+    row: int
+    side: int
     camera: str
     x: float
     y: float
@@ -212,6 +231,34 @@ class ReviewWork:
                 self._write(drag.row, drag.side, fitted)
             self._pins[drag.row, drag.side] = pins
 
+    def add(self, new: NewHand) -> None:
+        """Enter a hand where there is none, near enough for its joints to be dragged; save it.
+
+        Raises:
+            DataError: if there is no such row, side, camera or pixel, or the hand is there already.
+        """
+        with self._lock:
+            self._number(new.row)
+            if new.side not in (0, 1):
+                raise DataError(f'side {new.side} does not exist: use 0 (left) or 1 (right).')
+            if self.labels.origin[new.row, new.side] != ABSENT:
+                raise DataError(
+                    f'row {new.row} has a {SIDES[new.side]} hand already: drag its joints.'
+                )
+            place = self._place(new.row, new.camera)
+            width, height = place.intrinsics.width, place.intrinsics.height
+            # Also true of what is no number.
+            if not (-0.5 <= new.x <= width - 0.5 and -0.5 <= new.y <= height - 0.5):
+                raise DataError(
+                    f'pixel ({new.x}, {new.y}) is outside of {new.camera} images of '
+                    f'{width}x{height}: point at the palm.'
+                )
+            pixel, depth = np.array([new.x, new.y]), self._depth(new.row, new.camera)
+            hand = first_pose(self.labels, new.row, new.side, place, pixel, depth)
+            with self._history.step(self.labels, [(new.row, new.side)], with_pose=True):
+                self._write(new.row, new.side, hand)
+            self._pins.pop((new.row, new.side), None)
+
     def counts(self) -> dict[str, int]:
         """Return how many hands there are, and what was said of them."""
         with self._lock:
@@ -235,15 +282,12 @@ class ReviewWork:
             self.labels.save_verdicts(self.folder)
 
     def _pin(self, drag: Drag) -> Pin:
-        number = self._number(drag.row)
+        self._number(drag.row)
         if drag.side not in (0, 1) or not 0 <= drag.joint < len(JOINT_NAMES):
             raise DataError(f'side {drag.side} or joint {drag.joint} does not exist.')
         if self.labels.origin[drag.row, drag.side] == ABSENT:
             raise DataError(f'row {drag.row} has no {SIDES[drag.side]} hand to correct.')
-        places = {place.camera: place for place in image_places(self.session, number)}
-        if drag.camera not in places:
-            raise DataError(f'row {drag.row} has no image of camera {drag.camera!r}.')
-        place = places[drag.camera]
+        place = self._place(drag.row, drag.camera)
         width, height = place.intrinsics.width, place.intrinsics.height
         # A joint may well be outside of the image, but not where no hand could be.
         near = -width <= drag.x <= 2 * width and -height <= drag.y <= 2 * height
@@ -257,6 +301,19 @@ class ReviewWork:
             joint=drag.joint, pixel=np.array([drag.x, drag.y]), camera=place.intrinsics,
             T_cam_world=place.T_cam_world, there=there.copy(), share=share,
         )  # fmt: skip
+
+    def _place(self, row: int, camera: str) -> ImagePlace:
+        places = {place.camera: place for place in image_places(self.session, self._number(row))}
+        if camera not in places:
+            known = ', '.join(places) or 'none, no calibrated camera has one'
+            raise DataError(f'row {row} has no image of camera {camera!r}: use one of {known}.')
+        return places[camera]
+
+    def _depth(self, row: int, camera: str) -> NDArray[np.float32] | None:
+        """Return the image of a row in metres if the camera measures depth."""
+        if self.session.rig.cameras[camera].modality != 'depth':
+            return None
+        return self.session.image(camera, self.session.sets[self._number(row)][camera]).image
 
     def _write(self, row: int, side: int, fitted: HandModelParameters) -> None:
         labels = self.labels

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.sessions.labels import ACCEPTED, CORRECTED, REJECTED, UNSEEN, SessionLabels
+from hand_pose_ros.sessions.labels import (
+    ABSENT,
+    ACCEPTED,
+    CORRECTABLE,
+    CORRECTED,
+    REJECTED,
+    UNSEEN,
+    SessionLabels,
+)
 from tests.review.browser import Browser, chromium
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason='needs Chromium (apt: chromium)')
@@ -13,6 +21,13 @@ JOINT = """(() => {
   const view = views.find((one) => one.name === 'rgb'), place = fit(view);
   const box = view.canvas.getBoundingClientRect(), joint = frame.views.rgb.pixels[0][8];
   return [box.x + place.x + joint[0] * place.scale, box.y + place.y + joint[1] * place.scale];
+})()"""
+PALM = """(() => {
+  const view = views.find((one) => one.name === 'rgb'), place = fit(view);
+  const box = view.canvas.getBoundingClientRect();
+  const palm = [0, 5, 9, 13, 17].map((joint) => frame.views.rgb.pixels[0][joint]);
+  const middle = [0, 1].map((axis) => palm.reduce((sum, point) => sum + point[axis], 0) / 5);
+  return [box.x + place.x + middle[0] * place.scale, box.y + place.y + middle[1] * place.scale];
 })()"""
 # What is cut off, or lies outside of the window.
 CLIPPED = """[
@@ -139,6 +154,64 @@ def test_a_dragged_joint_is_fitted_saved_and_taken_back(browser, work):
     browser.key('z')
     browser.until("document.querySelector('#state-left').textContent.includes('fitted, unseen')")
     np.testing.assert_array_equal(saved(work).joints, before.joints)
+
+
+@pytest.fixture
+def without_left(work):
+    """No left hand in frame 3, as an annotator leaves it that has not found it."""
+    for name in CORRECTABLE:
+        getattr(work.labels, name)[3, 0] = 0 if name in ('origin', 'quality') else np.nan
+    work.labels.save(work.folder)
+
+
+@pytest.mark.parametrize('way', ['button', 'key'])
+def test_an_absent_hand_is_added_dragged_and_taken_back(without_left, browser, work, way):
+    browser.key('Home')
+    browser.until("document.body.dataset.row === '0'")
+    place = browser.value(PALM)
+    for _ in range(3):
+        browser.key('ArrowRight')
+    browser.until("document.body.dataset.row === '3'")
+    assert browser.value("document.querySelector('#state-left').textContent") == 'absent'
+    if way == 'button':
+        browser.click('#add-left')
+    else:
+        # With both hands chosen it is the one that is absent.
+        browser.key('h')
+        browser.until('state.adding === 0')
+        browser.key('Escape')
+        browser.until('state.adding === null')
+        browser.key('h')
+    browser.until('state.adding === 0')
+    assert browser.value(CLIPPED) == []
+    assert saved(work).origin[3, 0] == ABSENT
+    browser.mouse('mousePressed', *place)
+    browser.mouse('mouseReleased', *place)
+    browser.until("document.querySelector('#state-left').textContent === 'corrected, accepted'")
+    browser.until(STILL)
+    assert browser.value('state.adding') is None
+    np.testing.assert_allclose(browser.value(PALM), place, atol=3)
+    added = saved(work)
+    assert (added.origin[3, 0], added.verdict[3, 0]) == (CORRECTED, ACCEPTED)
+    joint = browser.value(JOINT)
+    browser.drag(joint, [joint[0] + 8, joint[1] + 6])
+    browser.until("document.querySelector('#message').textContent.includes('corrected, saved')")
+    browser.until(STILL)
+    assert np.abs(saved(work).joints[3, 0] - added.joints[3, 0]).max() > 0.002
+    for _ in range(2):
+        browser.until(STILL)
+        browser.key('z')
+        browser.until("document.querySelector('#message').textContent.includes('taken back')")
+        browser.value("say('')")
+    browser.until("document.querySelector('#state-left').textContent === 'absent'")
+    assert saved(work).origin[3, 0] == ABSENT
+
+
+def test_a_hand_that_is_there_is_not_added(browser, work):
+    browser.key('h')
+    browser.until("document.querySelector('#message').textContent.includes('are there')")
+    assert browser.value('state.adding') is None
+    assert browser.value("document.querySelector('#add-left')") is None
 
 
 def test_a_touched_joint_or_a_moved_image_changes_nothing(browser, work):

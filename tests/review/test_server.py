@@ -4,11 +4,18 @@ import json
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 
 from hand_pose_ros.errors import DataError
 from hand_pose_ros.review.server import ReviewServer
-from hand_pose_ros.sessions.labels import REJECTED, SessionLabels
+from hand_pose_ros.sessions.labels import (
+    ABSENT,
+    ACCEPTED,
+    CORRECTED,
+    REJECTED,
+    SessionLabels,
+)
 
 
 def ask(server, path, content=None, token=None, **headers):
@@ -87,6 +94,10 @@ def test_paths_lead_nowhere_else(server, path):
         ('/verdict', {'row': 'a', 'sides': [0], 'verdict': 1}, 400),
         ('/drag', {'row': 0, 'side': 0, 'joint': 50, 'camera': 'rgb', 'x': 1, 'y': 1}, 422),
         ('/drag', {'row': 0, 'side': 0, 'joint': 8, 'camera': 'rgb', 'x': 1e400, 'y': 1}, 422),
+        ('/add', {'row': 0, 'side': 0, 'camera': 'rgb', 'x': 1, 'y': 1}, 422),
+        ('/add', {'row': 99, 'side': 0, 'camera': 'rgb', 'x': 1, 'y': 1}, 422),
+        ('/add', {'row': 0, 'side': 0, 'x': 1, 'y': 1}, 400),
+        ('/add', {'row': 'a', 'side': 0, 'camera': 'rgb', 'x': 1, 'y': 1}, 400),
         ('/verdict', {'row': 1e400, 'sides': [0], 'verdict': 1}, 400),
         ('/verdict', [1], 400),
         ('/accept', {'quality': None}, 400),
@@ -98,6 +109,27 @@ def test_senseless_requests_are_one_sentence(server, path, content, status):
     answered, body, _ = ask(server, path, content)
     assert answered == status
     assert json.loads(body)['error']
+
+
+def test_an_absent_hand_is_added_and_saved(server, work):
+    work.labels.origin[2, 1] = ABSENT
+    work.labels.joints[2, 1] = np.nan
+    where = {'row': 2, 'side': 1, 'camera': 'thermal', 'x': 80, 'y': 60}
+    status, body, _ = ask(server, '/add', where | {'camera': 'lidar'})
+    assert status == 422
+    assert "no image of camera 'lidar': use one of" in json.loads(body)['error']
+    assert ask(server, '/add', where, token='guess')[0] == 403
+    assert work.labels.origin[2, 1] == ABSENT
+    status, body, _ = ask(server, '/add', where)
+    assert status == 200
+    frame = json.loads(body)
+    assert (frame['origin'][1], frame['verdict'][1]) == (CORRECTED, ACCEPTED)
+    assert len(frame['views']['thermal']['pixels'][1]) == 21
+    labels = SessionLabels.load(work.folder)
+    assert (labels.origin[2, 1], labels.verdict[2, 1]) == (CORRECTED, ACCEPTED)
+    status, body, _ = ask(server, '/add', where)
+    assert status == 422
+    assert json.loads(body)['error'] == 'row 2 has a right hand already: drag its joints.'
 
 
 def test_pages_may_load_nothing_from_elsewhere(server):

@@ -7,7 +7,7 @@ import pytest
 
 from hand_pose_ros.annotation.label_masks import image_places
 from hand_pose_ros.errors import DataError
-from hand_pose_ros.review.work import Drag, ReviewWork
+from hand_pose_ros.review.work import Drag, NewHand, ReviewWork
 from hand_pose_ros.sessions.labels import (
     ABSENT,
     ACCEPTED,
@@ -170,6 +170,93 @@ def test_one_hand_or_none_is_fine(work):
     assert none['meshes'] == [None, None]
     with pytest.raises(DataError, match='no left hand to correct'):
         work.drag(Drag(row=1, side=0, joint=0, camera='rgb', x=0, y=0))
+
+
+def remove(work, row, side):
+    """Make a hand absent, as an annotator leaves it that has not found it."""
+    for name in CORRECTABLE:
+        getattr(work.labels, name)[row, side] = 0 if name in ('origin', 'quality') else np.nan
+    work.labels.save(work.folder)
+
+
+@pytest.mark.parametrize('camera', ['rgb', 'depth'])
+def test_an_absent_hand_is_added_dragged_and_taken_back(work, camera):
+    true = work.labels.joints[1, 0].copy()
+    (place,) = (one for one in _places(work, 1) if one.camera == camera)
+
+    def pixels(joints):
+        seen = joints @ place.T_cam_world[:3, :3].T + place.T_cam_world[:3, 3]
+        return place.intrinsics.project(seen)
+
+    remove(work, 1, 0)
+    before = saved(work)
+    x, y = pixels(true[[0, 5, 9, 13, 17]].mean(axis=0, keepdims=True))[0]
+    work.add(NewHand(row=1, side=0, camera=camera, x=x, y=y))
+    labels = saved(work)
+    assert (labels.origin[1, 0], labels.verdict[1, 0], labels.quality[1, 0]) == (
+        CORRECTED, ACCEPTED, 1.0,
+    )  # fmt: skip
+    # As in the neighbouring frame, a few millimetres further.
+    assert np.linalg.norm(labels.joints[1, 0] - true, axis=1).mean() < 0.02
+    for other in (name for name in CORRECTABLE if name != 'origin'):
+        rest = np.delete(getattr(labels, other), 1, axis=0)
+        np.testing.assert_array_equal(rest, np.delete(getattr(before, other), 1, axis=0))
+    wanted = pixels(true)[8]
+    work.drag(Drag(row=1, side=0, joint=8, camera=camera, x=wanted[0], y=wanted[1]))
+    now = np.array(work.frame(1)['views'][camera]['pixels'][0][8])
+    assert np.abs(now - wanted).max() < 2.0
+    assert work.undo() == 1
+    np.testing.assert_array_equal(saved(work).joints[1], labels.joints[1])
+    assert work.undo() == 1
+    after = saved(work)
+    assert after.origin[1, 0] == ABSENT
+    assert after.verdict[1, 0] == UNSEEN
+    assert np.isnan(after.joints[1, 0]).all()
+    assert work.undo() is None
+
+
+def test_the_first_hand_of_a_session_is_added(work):
+    for row in range(len(work.labels.stamps)):
+        for side in (0, 1):
+            remove(work, row, side)
+    work.add(NewHand(row=2, side=1, camera='rgb', x=100, y=90))
+    assert np.isfinite(saved(work).joints[2, 1]).all()
+    assert work.frame(2)['meshes'][1] is not None
+    assert work.counts()['hands'] == 1
+
+
+def test_a_hand_that_cannot_be_saved_is_not_added(work, monkeypatch):
+    def full(*_):
+        raise DataError('the disk is full.')
+
+    remove(work, 1, 0)
+    monkeypatch.setattr(SessionLabels, 'save_correction', full)
+    with pytest.raises(DataError, match='full'):
+        work.add(NewHand(row=1, side=0, camera='rgb', x=100, y=90))
+    assert work.labels.origin[1, 0] == ABSENT
+    assert work.undo() is None
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'row': 99}, 'row 99 does not exist: there are'),
+        ({'row': -1}, 'row -1 does not exist'),
+        ({'side': 2}, r'side 2 does not exist: use 0 \(left\) or 1 \(right\)'),
+        ({'side': 1}, 'row 1 has a right hand already: drag its joints'),
+        ({'camera': '../x'}, "no image of camera '../x': use one of .*rgb"),
+        ({'x': float('nan')}, 'outside of rgb images'),
+        ({'y': 1e9}, 'outside of rgb images'),
+        ({'x': -1.0}, 'outside of rgb images'),
+    ],
+)
+def test_what_cannot_be_added_is_refused(work, change, message):
+    remove(work, 1, 0)
+    new = {'row': 1, 'side': 0, 'camera': 'rgb', 'x': 50.0, 'y': 50.0}
+    before = saved(work).origin
+    with pytest.raises(DataError, match=message):
+        work.add(NewHand(**(new | change)))
+    np.testing.assert_array_equal(saved(work).origin, before)
 
 
 @pytest.mark.parametrize(
