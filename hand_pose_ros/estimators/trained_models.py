@@ -15,6 +15,7 @@ from hand_pose_ros.networks.checkpoint import (
     read_card,
     read_weights,
 )
+from hand_pose_ros.whole_file import whole_file
 
 State = Literal['present', 'corrupt']
 
@@ -141,13 +142,11 @@ def install(file: Path, folder: Path | None = None) -> Path:
     )
     path = target / file.name
     try:
-        target.mkdir(parents=True, exist_ok=True)
         # The card comes last: until then the new weights do not belong to a card and are refused.
         for source, copy in ((file, path), (card_path(file), card_path(path))):
             if source.resolve() != copy.resolve():
-                partial = copy.with_name(f'{copy.name}.partial')
-                shutil.copyfile(source, partial)
-                partial.replace(copy)
+                with source.open('rb') as content, whole_file(copy) as place:
+                    shutil.copyfileobj(content, place)
     except OSError as error:
         raise ModelError(
             f'cannot write {path} ({error.strerror}): choose a writable folder with --folder and '
