@@ -16,9 +16,8 @@ from hand_pose_ros.bags.messages import IMAGE, deserialised
 from hand_pose_ros.bags.reader import BagReader, header_stamp
 from hand_pose_ros.calibration.detection import grey_image
 from hand_pose_ros.errors import BagError, RigError
-from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.rig.model import RigDescription
-from hand_pose_ros.sessions.recorded_rig import image_topic, recorded_rig
+from hand_pose_ros.sessions.recorded_rig import image_topic, recorded_image, recorded_rig
 
 Array = NDArray[np.float64]
 Result = TypeVar('Result')
@@ -110,10 +109,7 @@ class Recording:
             name = topics[message.topic]
             stamp = header_stamp(message.data)
             if stamp in wanted[name]:
-                content = deserialised(message.data, IMAGE)
-                pixels = image_array(content)
-                camera = self.rig.cameras[name]
-                yield name, stamp, stream_image(pixels, content.encoding, stamp, camera).image
+                yield name, stamp, recorded_image(message.data, self.rig.cameras[name]).image
 
     def stamps_of(self, name: str) -> NDArray[np.int64]:
         """Return the stamps of a camera in order, empty when it has no images."""

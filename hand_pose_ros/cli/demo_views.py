@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_pose_ros.bags.images import image_array
 from hand_pose_ros.bags.reader import BagReader, header_stamp
 from hand_pose_ros.estimators.drawing import (
     DrawnHand,
@@ -20,8 +19,7 @@ from hand_pose_ros.evaluation.live_run import LiveRun
 from hand_pose_ros.evaluation.matching import JointTrack
 from hand_pose_ros.geometry.transforms import apply, inverse
 from hand_pose_ros.rig.description import CameraDescription, RigDescription
-from hand_pose_ros.rig.images import stream_image
-from hand_pose_ros.sessions.recorded_rig import image_topic
+from hand_pose_ros.sessions.recorded_rig import image_topic, recorded_image
 from hand_pose_ros.skeleton import SIDES, Side
 
 _LEAST_WIDTH = 640
@@ -56,9 +54,7 @@ def views_of(bag_folder: Path, rig: RigDescription, run: LiveRun) -> list[View]:
             wanted = None if moment is None else nearest(stamps[name], moment)
             for message in bag.messages(image_topic(name)):
                 if header_stamp(message.data) == wanted:
-                    decoded = bag.decode(message)
-                    pixels = image_array(decoded)
-                    stream = stream_image(pixels, decoded.encoding, wanted, camera)
+                    stream = recorded_image(message.data, camera)
                     image = draw_view(rig, camera, picture(stream, camera.modality), wanted, run)
                     views.append(View(camera=name, image=image))
                     break

@@ -1,4 +1,4 @@
-"""The rig a bag was recorded with, from the bag itself."""
+"""The rig a bag was recorded with, and its cameras' images, from the bag itself."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,18 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.bags.images import image_array
 from hand_pose_ros.bags.messages import (
     CAMERA_INFO,
+    IMAGE,
     STRING,
     TRANSFORMS,
     deserialised,
     stamp_of,
 )
-from hand_pose_ros.bags.reader import BagReader
+from hand_pose_ros.bags.reader import BagReader, header_stamp
 from hand_pose_ros.errors import RigError
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import from_quaternion
 from hand_pose_ros.rig.description import load_rig
+from hand_pose_ros.rig.frame import StreamImage
+from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.rig.parsing import parse_yaml
 from hand_pose_ros.rig.rig_file import parse_rig
@@ -37,6 +41,12 @@ def image_topic(camera: str) -> str:
 def info_topic(camera: str) -> str:
     """Return the topic of a camera's intrinsics."""
     return f'/{camera}/camera_info'
+
+
+def recorded_image(data: bytes, camera: CameraDescription) -> StreamImage:
+    """Return the image in an Image message of a camera in the form estimators take."""
+    content = deserialised(data, IMAGE)
+    return stream_image(image_array(content), content.encoding, header_stamp(data), camera)
 
 
 def recorded_rig(reader: BagReader, rig: RigDescription | Path | None = None) -> RigDescription:

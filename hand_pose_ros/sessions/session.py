@@ -8,18 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.bags.images import image_array
-from hand_pose_ros.bags.messages import IMAGE, deserialised
 from hand_pose_ros.bags.places import message_places
-from hand_pose_ros.bags.reader import BagMessage, BagReader, header_stamp
+from hand_pose_ros.bags.reader import BagMessage, BagReader
 from hand_pose_ros.errors import BagError, DataError
 from hand_pose_ros.rig.assemble import rig_frame
 from hand_pose_ros.rig.frame import RigFrame, StreamImage
-from hand_pose_ros.rig.images import stream_image
 from hand_pose_ros.rig.model import CameraDescription, RigDescription
 from hand_pose_ros.sessions.labels import SessionLabels, labelled_rig, labels_folder
 from hand_pose_ros.sessions.recorded_rig import (
     image_topic,
+    recorded_image,
     recorded_rig,
     recorded_trajectories,
 )
@@ -264,10 +262,7 @@ class Session:
         return {name: place for name, place in entry.items() if streams is None or name in streams}
 
     def _decoded(self, name: str, message: BagMessage) -> StreamImage:
-        camera = self.rig.cameras[name]
-        content = deserialised(message.data, IMAGE)
-        pixels = image_array(content)
-        image = stream_image(pixels, content.encoding, header_stamp(message.data), camera)
+        image = recorded_image(message.data, self.rig.cameras[name])
         T_rig_cam = self.T_rig_cam(name, image.stamp)
         return replace(image, T_rig_cam=np.full((4, 4), np.nan) if T_rig_cam is None else T_rig_cam)
 
