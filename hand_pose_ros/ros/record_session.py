@@ -15,7 +15,6 @@ from rclpy.signals import SignalHandlerOptions
 
 from hand_pose_ros.bags import messages
 from hand_pose_ros.bags.queued_writer import QueuedWriter
-from hand_pose_ros.bags.reader import header_stamp
 from hand_pose_ros.bags.writer import BagWriter, Repeat
 from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.rig.model import RigDescription
@@ -23,6 +22,7 @@ from hand_pose_ros.rig.rig_file import rig_text
 from hand_pose_ros.ros.diagnostics import Diagnostics
 from hand_pose_ros.ros.environment import prepare
 from hand_pose_ros.ros.recorder_health import RecorderHealth
+from hand_pose_ros.ros.topic_count import TopicCount
 from hand_pose_ros.sessions.checks.stream_times import LossCounter
 from hand_pose_ros.sessions.recorded_rig import RIG_TOPIC, image_topic, info_topic
 from hand_pose_ros.sessions.truth import truth_topic
@@ -36,43 +36,6 @@ _TELL_PERIOD = 0.5
 _STEP = 0.1
 # Seconds that subscribers have to take the last diagnostics.
 _ARRIVAL = 1.0
-
-
-@dataclass
-class TopicCount:
-    """What became of the messages of a topic.
-
-    Attributes:
-        messages: received.
-        size: of them, bytes.
-        losses: missing between stamps, against the rig's period, before they reached us; None
-            for topics without a period.
-        first, last: times of reception, nanoseconds.
-    """
-
-    messages: int = 0
-    size: int = 0
-    first: int = 0
-    last: int = 0
-    losses: LossCounter | None = None
-
-    @property
-    def rate(self) -> float:
-        """Messages per second between the first and the last; 0 with fewer than two."""
-        span = self.last - self.first
-        return (self.messages - 1) * 1e9 / span if span > 0 else 0.0
-
-    def add(self, data: bytes, received: int) -> None:
-        """Count one message in."""
-        self.first = self.first if self.messages else received
-        self.messages, self.size, self.last = self.messages + 1, self.size + len(data), received
-        if self.losses is not None:
-            self.losses.add(header_stamp(data))
-
-    @property
-    def lost(self) -> int:
-        """Messages that did not reach us."""
-        return self.losses.lost if self.losses is not None else 0
 
 
 @dataclass(frozen=True, kw_only=True)

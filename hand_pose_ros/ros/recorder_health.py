@@ -2,13 +2,10 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from hand_pose_ros.bags.queued_writer import QueuedWriter
 from hand_pose_ros.ros.diagnostics import ERROR, OK, WARN, Status
-
-if TYPE_CHECKING:
-    from hand_pose_ros.ros.record_session import TopicCount
+from hand_pose_ros.ros.topic_count import TopicCount
 
 # Of the queue; a disk that keeps up leaves it all but empty.
 _FULL_QUEUE = 0.5
@@ -19,7 +16,7 @@ _SOON = 60.0
 class RecorderHealth:
     """Tells of one recording what was received, what the disk was too slow for, and its room."""
 
-    def __init__(self, queued: QueuedWriter, counts: Mapping[str, 'TopicCount']) -> None:
+    def __init__(self, queued: QueuedWriter, counts: Mapping[str, TopicCount]) -> None:
         """Start with nothing recorded.
 
         Args:

@@ -9,8 +9,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from hand_pose_ros.bags.writer import Ending
 from hand_pose_ros.ros import recorder_health
 from hand_pose_ros.ros.diagnostics import ERROR, OK, WARN
-from hand_pose_ros.ros.record_session import TopicCount
 from hand_pose_ros.ros.recorder_health import RecorderHealth
+from hand_pose_ros.ros.topic_count import TopicCount
 
 TOPIC = '/rgb/image_raw'
 pytestmark = pytest.mark.ros
