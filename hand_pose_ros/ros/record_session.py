@@ -82,7 +82,7 @@ class SessionRecording:
         """Record; tells the seconds since the first image, twice a second.
 
         Raises:
-            HandPoseError: if no image came at all.
+            HandPoseError: if no image came at all, though the disk took some.
         """
         prepare()
         # Ctrl-C is the caller's: it ends the recording, not the middleware under it.
@@ -105,7 +105,8 @@ class SessionRecording:
             executor.shutdown()
             rclpy.try_shutdown()
             queued.close()
-        if not any(self.counts[image_topic(name)].messages for name in self.rig.cameras):
+        came = any(self.counts[image_topic(name)].messages for name in self.rig.cameras)
+        if not came and self.writer.ending is None:
             names = ', '.join(image_topic(name) for name in self.rig.cameras)
             raise HandPoseError(
                 f'no image came on {names}: start the cameras (hand-pose up {self.rig.name}) with '

@@ -39,6 +39,7 @@ RIG = RigDescription(
     cameras={'thermal': CameraDescription(name='thermal', modality='thermal', camera=CAMERA)},
 )
 PERIOD = 33_333_333
+IMAGES = '/thermal/image_raw'
 FACTS = Selection(topics=('/facts',))
 START = 1_700_000_000_000_000_000
 
@@ -165,24 +166,29 @@ def test_a_slow_disk_is_on_diagnostics_with_what_was_dropped(running, heard, tmp
     assert float(values['received (MB/s)']) > 0
 
 
-def test_a_full_disk_is_an_error_on_diagnostics(running, heard, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_on_diagnostics(running, heard, tmp_path):
     statuses, hear = heard
     end = time.monotonic() + 40
-    with BagWriter(tmp_path / 'bag', reserve=2**62) as writer:
+    with BagWriter(tmp_path / 'bag') as writer:
         recording = SessionRecording(rig=RIG, writer=writer, selection=FACTS)
-        write, go = writer.write, threading.Event()
-        monkeypatch.setattr(writer, 'write', lambda *message: go.wait(40) and write(*message))
 
-        def proceed(_):
+        def fill(_):
             # What is published before anybody listens is not heard.
             hear()
-            if statuses or time.monotonic() > end:
-                go.set()
+            if (statuses and recording.counts[IMAGES].messages) or time.monotonic() > end:
+                writer.reserve = 2**62
 
-        recording.run(proceed)
+        recording.run(fill)
     assert writer.ending is not None
     while statuses[-1].level != DiagnosticStatus.ERROR and time.monotonic() < end:
         hear()
     assert statuses[-1].level == DiagnosticStatus.ERROR
     assert 'the disk is full' in statuses[-1].message
     assert 'nothing is recorded any more' in statuses[-1].message
+
+
+def test_a_disk_that_is_full_at_once_is_not_taken_for_silence(tmp_path):
+    with BagWriter(tmp_path / 'bag', reserve=2**62) as writer:
+        SessionRecording(rig=RIG, writer=writer).run()
+        assert 'the disk is full' in writer.ending.reason
+        assert writer.discard_if_empty()
