@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hand_pose_ros.review.work import Drag, ReviewWork
+from hand_pose_ros.annotation.label_masks import ImagePlace, image_places
+from hand_pose_ros.review.adding import PALM
+from hand_pose_ros.review.work import Drag, NewHand, ReviewWork
 from hand_pose_ros.sessions.labels import SessionLabels, labels_folder
 
 _DRAG = 10.0  # pixels
 _FRAMES = 10_000
+_DRAGGED = (0, 5, 17, 4, 8, 12, 16, 20)  # wrist, two knuckles and the tips
+
+Array = NDArray[np.float64]
 
 
 def main() -> None:
@@ -33,7 +39,7 @@ def main() -> None:
         path = Path(folder) / 'session'
         path.symlink_to(arguments.session.resolve())
         shutil.copytree(labels_folder(arguments.session), labels_folder(path))
-        results = _waits(path, arguments.tries)
+        results = _added(path, arguments.tries // 2) | _waits(path, arguments.tries)
         results |= _saves(SessionLabels.load(labels_folder(path)), Path(folder) / 'long')
     for name, value in results.items():
         print(f'{name}: {value:.3g}')
@@ -57,7 +63,9 @@ def _waits(path: Path, tries: int) -> dict[str, float]:
     for row in rows.tolist():
         side, joint = int(generator.integers(2)), int(generator.integers(21))
         camera = cameras[int(generator.integers(len(cameras)))]
-        joints = work.frame(row)['views'][camera]['pixels'][side]
+        # The set may lack an image of the camera.
+        view = work.frame(row)['views'].get(camera, {'pixels': [None, None]})
+        joints = view['pixels'][side]
         if joints is None or joints[joint] is None:
             continue
         angle = generator.uniform(0, 2 * np.pi)
@@ -72,6 +80,48 @@ def _waits(path: Path, tries: int) -> dict[str, float]:
         'drag_ms': 1e3 * float(np.median(seconds)), 'drag_most_ms': 1e3 * max(seconds),
         'drag_beside_px': float(np.median(beside)), 'drag_most_beside_px': max(beside),
     }  # fmt: skip
+
+
+def _added(path: Path, tries: int) -> dict[str, float]:
+    """Millimetres from its label to a hand added in a session without any, and after its drags."""
+    folder = labels_folder(path)
+    true = SessionLabels.load(folder)
+    SessionLabels.empty(true.stamps, true.numbers, true.frame_id).save(folder)
+    work = ReviewWork(path)
+    hands = np.random.default_rng(1).permutation(np.argwhere(true.usable))[:tries]
+    errors = [_errors(work, true.joints[row, side], row, side) for row, side in hands.tolist()]
+    work.close()
+    true.save(folder)
+    names = ('added_mm', 'added_drags_in_one_view_mm', 'added_drags_in_two_views_mm')
+    return dict(zip(names, 1e3 * np.median(errors, axis=0), strict=True))
+
+
+def _errors(work: ReviewWork, true: Array, row: int, side: int) -> list[float]:
+    """Add a hand, drag its wrist, knuckles and tips in two views, and take it all back."""
+    places = list(image_places(work.session, int(work.labels.numbers[row])))
+    places = [place for place in places if np.isfinite(_pixels(place, true)).all()]
+
+    def error() -> float:
+        return float(np.linalg.norm(work.labels.joints[row, side] - true, axis=1).mean())
+
+    x, y = _pixels(places[0], true[PALM].mean(axis=0, keepdims=True))[0]
+    work.add(NewHand(row=row, side=side, camera=places[0].camera, x=x, y=y))
+    errors = [error()]
+    for place in (places[0], places[-1]):
+        for joint in _DRAGGED:
+            x, y = _pixels(place, true)[joint]
+            work.drag(
+                Drag(row=row, side=side, joint=joint, camera=place.camera, x=float(x), y=float(y))
+            )
+        errors.append(error())
+    while work.undo() is not None:
+        pass
+    return errors
+
+
+def _pixels(place: ImagePlace, joints: Array) -> Array:
+    T = place.T_cam_world
+    return place.intrinsics.project(joints @ T[:3, :3].T + T[:3, 3])
 
 
 def _saves(labels: SessionLabels, folder: Path) -> dict[str, float]:

@@ -12,8 +12,8 @@ from hand_pose_ros.skeleton import SIDES
 
 Array = NDArray[np.float64]
 
-# The middle of these joints is the palm: wrist and knuckles.
-_PALM = [0, 5, 9, 13, 17]
+# The middle of these joints is that of the palm: wrist and knuckles.
+PALM = [0, 5, 9, 13, 17]
 # From a camera to a palm when nothing is known, metres: that of hands that do something.
 _DISTANCE = 0.45
 _NEAREST, _FARTHEST = 0.1, 5.0
@@ -105,7 +105,7 @@ def _palm(side: int, hand: HandModelParameters) -> Array:
     joints = hand_model(SIDES[side]).joints(
         hand.global_orient[None], hand.hand_pose[None], hand.betas[None], hand.translation[None]
     )[0]
-    return np.asarray(joints[_PALM].mean(axis=0))
+    return np.asarray(joints[PALM].mean(axis=0))
 
 
 def _measured(depth: NDArray[np.float32], pixel: Array) -> float | None:

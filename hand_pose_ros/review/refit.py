@@ -25,6 +25,8 @@ _DEPTH = 0.007  # metres, along the ray of a joint that one view alone pins
 _ANGLE = 0.5  # rad
 _LIMIT = 0.05  # rad beyond an angle's limit
 _TURN = 0.4  # rad of the wrist
+# How much further a hand may stray that was a guess: along rays, and turned.
+_GUESS_DEPTH, _GUESS_TURN = 4.0, 2.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +50,9 @@ class Pin:
     share: float
 
 
-def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandModelParameters:
+def refit(
+    side: int, start: HandModelParameters, pins: Sequence[Pin], *, guessed: bool = False
+) -> HandModelParameters:
     """Return the hand nearest to a start whose pinned joints project to their pixels.
 
     Depth along a ray stays near where it was, unless another view pins the joint as well.
@@ -57,6 +61,7 @@ def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandMod
         side: 0 left, 1 right.
         start: the hand as it is labelled.
         pins: dragged joints.
+        guessed: whether nobody has measured the start: its depth and turn are held less.
 
     Raises:
         DataError: if no hand projects there.
@@ -68,6 +73,7 @@ def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandMod
     moved = {joint for pin in pins for joint in _finger(pin.joint)}
     sigma = np.where(np.isin(np.arange(21), list(moved)), _OWN_FINGER, _JOINT)
 
+    depth, turn = (_DEPTH * _GUESS_DEPTH, _TURN * _GUESS_TURN) if guessed else (_DEPTH, _TURN)
     pinned = [pin.joint for pin in pins]
     rays = [(pin.joint, _ray(joints[pin.joint], pin)) for pin in pins]
     rays = [(joint, ray) for joint, ray in rays if pinned.count(joint) == 1]
@@ -89,10 +95,10 @@ def refit(side: int, start: HandModelParameters, pins: Sequence[Pin]) -> HandMod
         # What was beyond a limit before may stay there.
         before = np.maximum(angles - limits[..., 1], 0) + np.minimum(angles - limits[..., 0], 0)
         parts = [
-            values[:3] / _TURN, ((found - joints) / sigma[:, None]).ravel(),
+            values[:3] / turn, ((found - joints) / sigma[:, None]).ravel(),
             change.ravel() / _ANGLE, ((beyond - before) / _LIMIT).ravel(),
         ]  # fmt: skip
-        parts += [[(found[joint] - joints[joint]) @ ray / _DEPTH] for joint, ray in rays]
+        parts += [[(found[joint] - joints[joint]) @ ray / depth] for joint, ray in rays]
         for pin in pins:
             pixel = _pixels(found[pin.joint], pin)
             parts.append(np.nan_to_num(pixel - pin.pixel, nan=1e3) / _PIXEL)

@@ -96,6 +96,8 @@ class ReviewWork:
         self._lock = threading.RLock()
         self._images: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._pins: dict[tuple[int, int], dict[tuple[str, int], Pin]] = {}
+        # Hands that began as a guess.
+        self._added: set[tuple[int, int]] = set()
         self._history = History()
 
     def summary(self) -> dict[str, Any]:
@@ -210,6 +212,8 @@ class ReviewWork:
                 hand.restore(self.labels)
                 if hand.values:
                     self._pins.pop((hand.row, hand.side), None)
+                    if self.labels.origin[hand.row, hand.side] == ABSENT:
+                        self._added.discard((hand.row, hand.side))
                     self.labels.save_correction(self.folder, hand.row, hand.side)
             if hands:
                 self.labels.save_verdicts(self.folder)
@@ -224,9 +228,9 @@ class ReviewWork:
         with self._lock:
             pin = self._pin(drag)
             pins = self._pins.get((drag.row, drag.side), {}) | {(drag.camera, drag.joint): pin}
-            fitted = refit(
-                drag.side, self.labels.parameters(drag.row, drag.side), list(pins.values())
-            )
+            start = self.labels.parameters(drag.row, drag.side)
+            guessed = (drag.row, drag.side) in self._added
+            fitted = refit(drag.side, start, list(pins.values()), guessed=guessed)
             with self._history.step(self.labels, [(drag.row, drag.side)], with_pose=True):
                 self._write(drag.row, drag.side, fitted)
             self._pins[drag.row, drag.side] = pins
@@ -258,6 +262,7 @@ class ReviewWork:
             with self._history.step(self.labels, [(new.row, new.side)], with_pose=True):
                 self._write(new.row, new.side, hand)
             self._pins.pop((new.row, new.side), None)
+            self._added.add((new.row, new.side))
 
     def counts(self) -> dict[str, int]:
         """Return how many hands there are, and what was said of them."""

@@ -8,12 +8,11 @@ from hand_pose_ros.annotation.poses import hand_model
 from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.geometry.transforms import inverse
 from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
-from hand_pose_ros.review.adding import first_pose
+from hand_pose_ros.review.adding import PALM, first_pose
 from hand_pose_ros.sessions.labels import FITTED, REJECTED, SessionLabels
 from hand_pose_ros.skeleton import SIDES
 
 PIXEL = np.array([100.0, 40.0])
-PALM = [0, 5, 9, 13, 17]
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Hands that are fitted anew to dragged joints."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,3 +87,24 @@ def test_an_image_at_another_stamp_shows_the_joint_on_its_way():
     after = joints(0, refit(0, START, [pinned]))
     np.testing.assert_allclose(after, before, atol=1e-5)
     assert pixels(shown[None])[0] != pytest.approx(pixels(before)[8], abs=2)
+
+
+@pytest.mark.parametrize(
+    ('side', 'turn', 'farther'), [(0, (0.0, 0.5, 0.3), 0.1), (1, (0.5, 0.0, -0.3), 0.06)]
+)
+def test_a_guess_comes_further_than_a_label(side, turn, farther):
+    """The true hand is turned by 0.6 rad and farther; eight joints are dragged, one by one."""
+    away = replace(
+        START, global_orient=np.add(START.global_orient, turn),
+        translation=np.add(START.translation, [0.01, 0.0, farther]),
+    )  # fmt: skip
+    true = joints(side, away)
+    errors = {}
+    for guessed in (False, True):
+        hand, pins = START, []
+        for joint in (0, 5, 17, 4, 8, 12, 16, 20):
+            pins.append(pin(joint, pixels(true)[joint]))
+            hand = refit(side, hand, pins, guessed=guessed)
+        errors[guessed] = np.linalg.norm(joints(side, hand) - true, axis=1).mean()
+    assert errors[True] < 0.01
+    assert errors[True] < 0.6 * errors[False]
