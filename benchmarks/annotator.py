@@ -29,7 +29,12 @@ from scipy.stats import spearmanr
 from hand_pose_ros.annotation.energies import hand_evidence
 from hand_pose_ros.annotation.evidence import Evidence, joined
 from hand_pose_ros.annotation.gathering import Gatherer
-from hand_pose_ros.annotation.serial import Schedule, SerialFit, reused_where_failed
+from hand_pose_ros.annotation.serial import (
+    Schedule,
+    SerialFit,
+    handed_by_place,
+    reused_where_failed,
+)
 from hand_pose_ros.annotation.session_fit import fit_session, session_shape
 from hand_pose_ros.annotation.settings import Settings
 from hand_pose_ros.annotation.synthetic import SyntheticSession, synthetic_session
@@ -131,11 +136,7 @@ def add_serial(
 ) -> None:
     """Run the published schedule on the first frames of a session, and compare."""
     views = session.evidence.take(slice(0, frames))
-    silhouettes = replace(
-        session.silhouettes, pixels=session.silhouettes.pixels[:, :frames],
-        spacing=session.silhouettes.spacing[:, :frames],
-    )  # fmt: skip
-    hands = [hand_evidence(views, silhouettes, side) for side in range(2)]
+    hands = handed_by_place(*(hand_evidence(views, side) for side in range(2)))
     for side in range(2):
         evidence = reused_where_failed(hands[side], hands[1 - side])
         fit = SerialFit(side=side, layer=layer, schedule=schedule)

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, solveh_banded
 
-from hand_pose_ros.annotation.terms import ChainEvidence, Terms, Weights, evaluate
+from hand_pose_ros.annotation.chain_evidence import ChainEvidence
+from hand_pose_ros.annotation.terms import Terms, evaluate
+from hand_pose_ros.annotation.weights import Weights
 from hand_pose_ros.hand_model.fitting import rotation_vectors
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 
@@ -38,13 +40,11 @@ class Chain:
     """A hand of one side in M frames, to be fitted together with a shape held.
 
     Attributes:
-        model: the hands.
         evidence: of the M frames.
         weights: of the terms.
         smoothness: between the frames.
     """
 
-    model: FittingModel
     evidence: ChainEvidence
     weights: Weights = field(default_factory=Weights)
     smoothness: Smoothness = field(default_factory=Smoothness)
@@ -62,6 +62,11 @@ class Chain:
         sigma = np.array([smooth.turn] * 3 + [smooth.wrist] * 3 + [smooth.angle] * (freedom - 6))
         # The second derivative is (v1 - v0) / ((before + after) / 2).
         self._scale = 2.0 / (self._before + self._after)[:, None] / sigma
+
+    @property
+    def model(self) -> FittingModel:
+        """The hands."""
+        return self.evidence.poser.model
 
     def fit(self, start: HandState, iterations: int = 8) -> tuple[HandState, Terms]:
         """Return the most likely motion near a start, and what is left of the evidence.
@@ -91,7 +96,7 @@ class Chain:
     def terms(self, state: HandState, *, shape: bool = False) -> Terms:
         """Return the evidence's terms at a state, without the smoothness."""
         rates = self._rates(state)
-        return evaluate(self.model, state, self.evidence, self.weights, rates, shape=shape)
+        return evaluate(state, self.evidence, self.weights, rates, shape=shape)
 
     def _value(self, state: HandState) -> tuple[Terms, float]:
         terms = self.terms(state)

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros.annotation.evidence import Evidence
-from hand_pose_ros.annotation.silhouettes import Silhouettes
+from hand_pose_ros.annotation.silhouettes import inside_points
 from hand_pose_ros.annotation.triangulation import triangulate
 from hand_pose_ros.hand_model.model_files import HandModelData
 
 Array = NDArray[np.float64]
 
+MASK_POINTS = 400  # kept of a mask at most
 _NEAREST = 0.02  # metres; nothing nearer to a camera is projected
 _FAR = 1e3  # from any hand or image
 _SMOOTH = 1e-9  # a distance's slope is finite where it vanishes
@@ -60,14 +61,12 @@ class HandEvidence:
 
 
 def hand_evidence(
-    evidence: Evidence, silhouettes: Silhouettes, side: int, *,
-    dtype: torch.dtype = torch.float32, device: str = 'cpu',
+    evidence: Evidence, side: int, *, dtype: torch.dtype = torch.float32, device: str = 'cpu',
 ) -> HandEvidence:  # fmt: skip
     """Return the evidence of one side in all frames as tensors, its joints triangulated.
 
     Args:
         evidence: of N frames.
-        silhouettes: of the same views and frames.
         side: 0 left, 1 right.
         dtype: of the tensors.
         device: of the tensors.
@@ -78,12 +77,20 @@ def hand_evidence(
 
     placed = np.all(np.isfinite(evidence.T_cam_world), axis=(2, 3))
     joints, _ = triangulate(evidence)
+    masks = np.full((*placed.shape, MASK_POINTS, 2), np.nan)
+    spacing = np.zeros(placed.shape)
+    for view, row in np.argwhere(np.isfinite(evidence.mask_step[:, :, side])):
+        where = view, row, side
+        points, spacing[view, row] = inside_points(
+            evidence.mask[where], evidence.mask_corner[where], evidence.mask_step[where],
+            MASK_POINTS,
+        )  # fmt: skip
+        masks[view, row, : len(points)] = points
     return HandEvidence(
         T_cam_world=tensor(np.where(placed[..., None, None], evidence.T_cam_world, np.eye(4))),
         exo=tuple(bool(exo) for exo in evidence.exo), focal=tensor(evidence.focal),
         points=tensor(np.where(placed[..., None, None], evidence.points[:, :, side], np.nan)),
-        masks=tensor(silhouettes.pixels[:, :, side]),
-        spacing=tensor(silhouettes.spacing[:, :, side]),
+        masks=tensor(masks), spacing=tensor(spacing),
         cloud=tensor(evidence.cloud[:, side]), joints=tensor(joints[:, side]),
     )  # fmt: skip
 

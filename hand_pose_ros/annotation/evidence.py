@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.annotation.silhouettes import GRID, UNKNOWN, Silhouette
 from hand_pose_ros.sessions.tables import read_table, write_table
 
 Array = NDArray[np.float64]
@@ -33,6 +34,9 @@ class Evidence:
         points: (V, N, 2, 21, 2) landmarks on the lens-free image plane z = 1.
         sigma: (V, N, 2, 21) their standard deviation there.
         presence: (V, N, 2) probability in 0..1 that a hand was there.
+        mask: (V, N, 2, GRID, GRID) uint8 silhouettes of the hands (see ``silhouettes.py``), and
+        mask_corner: (V, N, 2, 2) where their grids begin at z = 1, and
+        mask_step: (V, N, 2) the size of their cells there; NaN without a mask.
         cloud: (N, 2, P, 3) float32 points on each hand's surface, metres, world.
         depth_eyes: (E, N, 3) where the depth cameras are in the world.
         global_orient: (N, 2, 3) of the tracked hand, which the fit starts from; axis-angle, rad.
@@ -52,6 +56,9 @@ class Evidence:
     points: Array
     sigma: Array
     presence: Array
+    mask: NDArray[np.uint8]
+    mask_corner: Array
+    mask_step: Array
     cloud: NDArray[np.float32]
     depth_eyes: Array
     global_orient: Array
@@ -73,6 +80,8 @@ class Evidence:
             T_cam_world=np.full((v, n, 4, 4), np.nan),
             lag=np.zeros((v, n)), points=np.full((v, n, 2, 21, 2), np.nan),
             sigma=np.full((v, n, 2, 21), np.inf), presence=np.zeros((v, n, 2)),
+            mask=np.full((v, n, 2, GRID, GRID), UNKNOWN, np.uint8),
+            mask_corner=np.full((v, n, 2, 2), np.nan), mask_step=np.full((v, n, 2), np.nan),
             cloud=np.full((n, 2, CLOUD_POINTS, 3), np.nan, np.float32),
             depth_eyes=np.full((depths, n, 3), np.nan), global_orient=np.full((n, 2, 3), np.nan),
             hand_pose=np.full((n, 2, 15, 3), np.nan), betas=np.full((n, 2, 10), np.nan),
@@ -89,17 +98,24 @@ class Evidence:
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         for name in values:
             if name not in _OF_VIEWS:
-                second = name in _BY_VIEW
+                second = name in _BY_CAMERA
                 values[name] = values[name][:, rows] if second else values[name][rows]
         return Evidence(**values)
 
     def seen_by(self, views: Sequence[str]) -> 'Evidence':
-        """Return the evidence without the landmarks of other views; clouds stay."""
+        """Return the evidence without the landmarks and masks of other views; clouds stay."""
         chosen = [place for place, name in enumerate(self.views) if name in views]
         values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        for name in (*_OF_VIEWS, 'T_cam_world', 'lag', 'points', 'sigma', 'presence'):
+        for name in (*_OF_VIEWS, *_BY_VIEW):
             values[name] = values[name][chosen]
         return Evidence(**values)
+
+    def enter_silhouette(self, view: int, row: int, side: int, found: Silhouette) -> None:
+        """Enter where a hand is in an image."""
+        where = view, row, side
+        self.mask[where] = found.cells
+        self.mask_corner[where] = found.corner
+        self.mask_step[where] = found.step
 
     def save(self, path: Path) -> None:
         """Write the evidence to a npz file, whole or not at all."""
@@ -114,7 +130,10 @@ class Evidence:
 
 
 _OF_VIEWS = ('views', 'exo', 'focal')
-_BY_VIEW = ('T_cam_world', 'lag', 'points', 'sigma', 'presence', 'depth_eyes')
+_BY_VIEW = (
+    'T_cam_world', 'lag', 'points', 'sigma', 'presence', 'mask', 'mask_corner', 'mask_step',
+)  # fmt: skip
+_BY_CAMERA = (*_BY_VIEW, 'depth_eyes')
 
 
 def joined(parts: Sequence[Evidence]) -> Evidence:
@@ -125,5 +144,5 @@ def joined(parts: Sequence[Evidence]) -> Evidence:
         if entry.name in _OF_VIEWS:
             values[entry.name] = arrays[0]
         else:
-            values[entry.name] = np.concatenate(arrays, axis=1 if entry.name in _BY_VIEW else 0)
+            values[entry.name] = np.concatenate(arrays, axis=1 if entry.name in _BY_CAMERA else 0)
     return Evidence(**values)

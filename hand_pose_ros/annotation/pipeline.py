@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from hand_pose_ros.annotation.evidence import Evidence, joined
 from hand_pose_ros.annotation.gathering import Gatherer
 from hand_pose_ros.annotation.merging import keep_what_people_said, refuse_to_lose
+from hand_pose_ros.annotation.posing import checked_device
 from hand_pose_ros.annotation.session_fit import fit_session, session_shape
 from hand_pose_ros.annotation.settings import Settings, work_key
 from hand_pose_ros.annotation.work import WorkFolder, owned
@@ -71,6 +72,7 @@ def annotate(
     Raises:
         HandPoseError: if the session cannot be read, cannot be annotated or is being annotated.
     """
+    checked_device(settings.device)  # before the images are looked at, which takes longest
     with Session.open(path, rig) as session:
         if not session.sets:
             raise BagError(f'bag {path} has no set of images that belong together by stamp.')
@@ -110,15 +112,16 @@ def _gather(gatherer: Gatherer, work: WorkFolder, progress: Progress) -> int:
 def _fitted(gatherer: Gatherer, work: WorkFolder, progress: Progress) -> SessionLabels:
     chunks, total = gatherer.chunks, len(gatherer.session.sets)
     frame_id = gatherer.session.rig.reference_camera.frame_id
+    device = gatherer.settings.device
     shape = None
     parts = []
     for place, chunk in enumerate(chunks):
         labels = work.labels(place)
         if labels is None:
             if shape is None:
-                shape = session_shape(_sample(work, len(chunks)))
+                shape = session_shape(_sample(work, len(chunks)), device)
             around = _with_context(work, place, len(chunks))
-            labels = fit_session(around, shape, frame_id)
+            labels = fit_session(around, shape, frame_id, device)
             inside = (labels.numbers >= chunk.start) & (labels.numbers < chunk.stop)
             labels = labels.take(inside)
             work.save_labels(place, labels)

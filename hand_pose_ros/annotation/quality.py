@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.terms import Terms
-from hand_pose_ros.hand_model.residuals import JOINTS
 
 Array = NDArray[np.float64]
 
@@ -39,11 +38,11 @@ def signs(terms: Terms) -> Array:
 
 def open_error(terms: Terms) -> Array:
     """Return the mean standard deviation (M,) of the joints, metres, as far as the fit knows."""
-    size = terms.normal.hessian.shape[1]
+    size = terms.settled.shape[1]
     prior = np.full(size, _ANGLE)
     prior[:3], prior[3:6] = _TURN, _WRIST
-    covariance = np.linalg.inv(terms.normal.hessian + np.diag(prior**-2))
-    slopes = terms.posed.jacobian[:, :size, :, JOINTS].transpose(0, 3, 2, 1)  # (M, 21, 3, P)
+    covariance = np.linalg.inv(terms.settled + np.diag(prior**-2))
+    slopes = terms.slopes[..., :size]
     spread = ((slopes @ covariance[:, None]) * slopes).sum(axis=(2, 3))
     return np.sqrt(np.maximum(spread, 0.0)).mean(axis=1)
 

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.chain import Chain, Smoothness
-from hand_pose_ros.annotation.evidence import Evidence
 from hand_pose_ros.annotation.quality import expected_error
 from hand_pose_ros.annotation.states import with_shape
-from hand_pose_ros.annotation.terms import Terms, chain_evidence
-from hand_pose_ros.annotation.triangulation import triangulate
+from hand_pose_ros.annotation.terms import Terms
 from hand_pose_ros.estimators.initial_pose import states_at_joints
 from hand_pose_ros.hand_model.kinematics import HandState, stack_states
 
@@ -22,9 +20,7 @@ _PALM = [0, 1, 5, 9, 13, 17]
 _ITERATIONS = 8
 
 
-def restarted(
-    chain: Chain, evidence: Evidence, rows: Indices, state: HandState, terms: Terms
-) -> HandState:
+def restarted(chain: Chain, state: HandState, terms: Terms) -> HandState:
     """Return the state with better fits of the frames that went astray.
 
     Each is fitted alone from the rotation of its triangulated palm, with fingers more and less
@@ -32,26 +28,19 @@ def restarted(
 
     Args:
         chain: what was fitted.
-        evidence: of the session.
-        rows: (M,) of the evidence that the chain is of.
         state: M hands.
         terms: at that state.
     """
-    side = chain.evidence.side
-    astray = np.flatnonzero(expected_error(terms) > ASTRAY)
+    known = (chain.evidence.joint_inverse[:, _PALM] > 0).all(dim=1).cpu().numpy()
+    astray = np.flatnonzero((expected_error(terms) > ASTRAY) & known)
     if not len(astray):
         return state
-    joints, _ = triangulate(evidence.take(rows[astray]))
-    palms = np.isfinite(joints[:, side, _PALM]).all(axis=(1, 2))
-    astray, joints = astray[palms], joints[palms, side]
-    if not len(astray):
-        return state
+    side, joints = chain.evidence.poser.side, chain.evidence.joints.cpu().numpy()[astray]
     shape = state.shape[0]
     pairs = [states_at_joints(chain.model, side, points, shape) for points in joints]
     best, least = state, terms.normal.cost.copy()
     alone = replace(
-        chain, evidence=chain_evidence(evidence, side, rows[astray], chain.weights),
-        smoothness=Smoothness(gap=0.0),
+        chain, evidence=chain.evidence.take(astray), smoothness=Smoothness(gap=0.0)
     )  # fmt: skip
     for place in range(len(pairs[0].wrist)):
         start = with_shape(stack_states([pair.take([place]) for pair in pairs]), shape)

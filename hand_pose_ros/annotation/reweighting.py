@@ -1,12 +1,10 @@
 """Reweighting: landmarks are believed as far as they prove right over the frames of a session."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.annotation.evidence import Evidence
-from hand_pose_ros.annotation.terms import Terms, Weights
+from hand_pose_ros.annotation.terms import Terms
+from hand_pose_ros.annotation.weights import Weights
 
 Array = NDArray[np.float64]
 
@@ -35,10 +33,3 @@ def landmark_factors(terms: Terms, weights: Weights) -> Array:
     middle = np.where(count > 0, middle, _MEDIAN / weights.point)
     factor = np.clip(weights.point * middle / _MEDIAN, _LEAST, _MOST)
     return np.exp(np.log(factor) * count / (count + _PRIOR_FRAMES))
-
-
-def reweighted(evidence: Evidence, side: int, factors: Array) -> Evidence:
-    """Return evidence with the deviations of one side's landmarks multiplied, (V, 21)."""
-    sigma = evidence.sigma.copy()
-    sigma[:, :, side] *= factors[:, None]
-    return replace(evidence, sigma=sigma)

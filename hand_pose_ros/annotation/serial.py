@@ -5,7 +5,7 @@ and landmarks alike. Source: methods specification, section 1.9.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -171,6 +171,28 @@ def _place(evidence: HandEvidence) -> Tensor:
     return evidence.cloud.new_tensor([0.0, 0.0, _DISTANCE])
 
 
+def handed_by_place(left: HandEvidence, right: HandEvidence) -> tuple[HandEvidence, HandEvidence]:
+    """Return the evidence of both sides, told apart as published: by where hands are in a view.
+
+    The hand with the smaller mean x is the left one; in an exo view, which faces the wearer, it is
+    the right one. Hands that cross are taken for each other; a view that saw one hand keeps it.
+    Source: methods specification, section 1.9, step 5.
+    """
+    x = [hand.points[..., 0].nanmean(dim=2) for hand in (left, right)]  # (V, B)
+    exo = torch.tensor(left.exo, device=x[0].device)[:, None]
+    crossed = torch.where(exo, x[0] < x[1], x[0] > x[1])
+
+    def exchanged(one: HandEvidence, other: HandEvidence) -> HandEvidence:
+        places = crossed[..., None, None]
+        return replace(
+            one, points=torch.where(places, other.points, one.points),
+            masks=torch.where(places, other.masks, one.masks),
+            spacing=torch.where(crossed, other.spacing, one.spacing),
+        )  # fmt: skip
+
+    return exchanged(left, right), exchanged(right, left)
+
+
 def reused_where_failed(evidence: HandEvidence, other: HandEvidence) -> HandEvidence:
     """Return evidence in which views that lost a hand, or saw one twice, repeat their last look.
 
@@ -191,10 +213,7 @@ def reused_where_failed(evidence: HandEvidence, other: HandEvidence) -> HandEvid
         for view in torch.nonzero(failed[:, row])[:, 0].tolist():
             for array in (points, masks, spacing):
                 array[view, row] = array[view, row - 1]
-    return HandEvidence(
-        T_cam_world=evidence.T_cam_world, exo=evidence.exo, focal=evidence.focal, points=points,
-        masks=masks, spacing=spacing, cloud=evidence.cloud, joints=evidence.joints,
-    )  # fmt: skip
+    return replace(evidence, points=points, masks=masks, spacing=spacing)
 
 
 _LEAST_APART = 20.0  # pixels between the middles of two hands

@@ -1,32 +1,36 @@
 """Session fit: evidence of a session in, labels of both hands out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.chain import Chain, Smoothness
+from hand_pose_ros.annotation.chain_evidence import ChainEvidence, chain_evidence
 from hand_pose_ros.annotation.evidence import Evidence
 from hand_pose_ros.annotation.poses import Poses, carried_over_gaps
+from hand_pose_ros.annotation.posing import Poser, checked_device
 from hand_pose_ros.annotation.quality import expected_error, row_means, score
 from hand_pose_ros.annotation.restarts import restarted
-from hand_pose_ros.annotation.reweighting import landmark_factors, reweighted
+from hand_pose_ros.annotation.reweighting import landmark_factors
 from hand_pose_ros.annotation.shape import shared_shape
 from hand_pose_ros.annotation.states import parameters_of, state_of, with_shape
-from hand_pose_ros.annotation.terms import ChainEvidence, Terms, Weights, chain_evidence
+from hand_pose_ros.annotation.terms import Terms
+from hand_pose_ros.annotation.weights import Weights
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.hand_model.model_files import load_hand_model
-from hand_pose_ros.hand_model.residuals import JOINTS
 from hand_pose_ros.sessions.labels import FITTED, INTERPOLATED, SessionLabels
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _ITERATIONS = 8
-# First with a far reach of the cloud, then with a near one, which only the hand itself is in.
-ROUNDS = (Weights(), Weights(cloud=0.004, cloud_reach=0.010))
+# First with triangulated joints and a far reach of the cloud, which draw a hand home; then with a
+# near reach, which only the hand itself is in.
+FAR, NEAR = Weights(joint=0.02), Weights(cloud=0.004, cloud_reach=0.010)
 SMOOTHNESS = Smoothness(turn=10.0, wrist=1.5, angle=15.0)
 # Labels are carried over so long a silence, seconds.
 LONGEST_GAP = 0.2
@@ -64,36 +68,40 @@ def fitting_model() -> FittingModel:
     return FittingModel(load_hand_model('right'), load_landmark_model().offsets, 128)
 
 
-def session_shape(evidence: Evidence) -> Array:
+@lru_cache
+def _poser(side: int, device: str) -> Poser:
+    return Poser(fitting_model(), side, checked_device(device))
+
+
+def session_shape(evidence: Evidence, device: str = 'cpu') -> Array:
     """Return the shape (K,) of the hands, shared by both, from some of a session's frames."""
     sides = [side for side in range(2) if evidence.started[:, side].sum() > 2]
     if not sides:
         return np.zeros(fitting_model().shapes)
-    chains = [_chain(evidence, side, ROUNDS[0]) for side in sides]
+    chains = [_chain(evidence, side, device) for side in sides]
     return shared_shape(chains, [_start(evidence, side) for side in sides])
 
 
-def fit_side(evidence: Evidence, side: int, shape: Array) -> Fitted:
+def fit_side(evidence: Evidence, side: int, shape: Array, device: str = 'cpu') -> Fitted:
     """Fit the hand of one side in frames that follow each other, the shape (K,) held."""
-    rows = _rows(evidence, side)
     state = with_shape(_start(evidence, side), shape)
-    for weights in ROUNDS:
-        chain = _chain(evidence, side, weights)
-        state, terms = chain.fit(state, _ITERATIONS)
-        if weights is not ROUNDS[-1]:
-            better = restarted(chain, evidence, rows, state, terms)
-            terms = terms if better is state else chain.terms(better)
-            state = better
-            evidence = reweighted(evidence, side, landmark_factors(terms, weights))
-    believed = (terms.belief > _BELIEF).sum(axis=2).max(axis=0, initial=0)
+    chain = _chain(evidence, side, device)
+    state, terms = chain.fit(state, _ITERATIONS)
+    state = restarted(chain, state, terms)
+    believed = chain.evidence.believed(landmark_factors(chain.terms(state), chain.weights))
+    chain = replace(chain, evidence=believed, weights=NEAR)
+    state, terms = chain.fit(state, _ITERATIONS)
+    seen = (terms.belief > _BELIEF).sum(axis=2).max(axis=0, initial=0) >= _LANDMARKS
     covered = np.isfinite(terms.gaps).sum(axis=1) / np.maximum(terms.facing, 1)
     return Fitted(
-        rows=rows, evidence=chain.evidence, state=state, terms=terms,
-        seen=((believed >= _LANDMARKS) | (covered >= _SURFACE)) & (expected_error(terms) < _WORST),
+        rows=_rows(evidence, side), evidence=chain.evidence, state=state, terms=terms,
+        seen=(seen | (covered >= _SURFACE)) & (expected_error(terms) < _WORST),
     )  # fmt: skip
 
 
-def fit_session(evidence: Evidence, shape: Array, frame_id: str) -> SessionLabels:
+def fit_session(
+    evidence: Evidence, shape: Array, frame_id: str, device: str = 'cpu'
+) -> SessionLabels:
     """Return the labels of frames that follow each other.
 
     Hands that their evidence does not bear are absent, but for gaps of at most ``LONGEST_GAP``
@@ -103,13 +111,17 @@ def fit_session(evidence: Evidence, shape: Array, frame_id: str) -> SessionLabel
         evidence: of the frames.
         shape: (K,) of the hands.
         frame_id: optical frame of the rig's reference camera.
+        device: where it is computed, such as ``cpu`` or ``cuda``.
+
+    Raises:
+        HandPoseError: if the device cannot be used.
     """
     labels = SessionLabels.empty(evidence.stamps, evidence.numbers, frame_id)
     for name in ('pixels', 'surface'):
         labels.residuals[name] = np.full((len(evidence.stamps), 2), np.nan)
     for side in range(2):
         if len(_rows(evidence, side)):
-            _write(labels, evidence, side, fit_side(evidence, side, shape))
+            _write(labels, evidence, side, fit_side(evidence, side, shape, device))
     return _with_gaps_filled(labels)
 
 
@@ -118,8 +130,7 @@ def _write(labels: SessionLabels, evidence: Evidence, side: int, fitted: Fitted)
     seen, rows = fitted.seen, fitted.rows[fitted.seen]
     for name, values in parameters_of(fitting_model(), side, fitted.state).items():
         getattr(labels, name)[rows, side] = values[seen]
-    joints = fitted.terms.posed.points[..., JOINTS].transpose(0, 2, 1)
-    labels.joints[rows, side] = joints[seen]
+    labels.joints[rows, side] = fitted.terms.joints[seen]
     labels.origin[rows, side] = FITTED
     pixels, surface = _residuals(evidence.focal, fitted)
     labels.residuals['pixels'][rows, side] = pixels[seen]
@@ -129,7 +140,7 @@ def _write(labels: SessionLabels, evidence: Evidence, side: int, fitted: Fitted)
 
 def _residuals(focal: Array, fitted: Fitted) -> tuple[Array, Array]:
     """Return the mean landmark error (M,) in pixels and that of the surface (M,) in metres."""
-    inverse = fitted.evidence.inverse
+    inverse = fitted.evidence.inverse.cpu().numpy() / NEAR.point
     away = fitted.terms.pixels / np.where(inverse > 0, inverse, np.nan)
     pixels = away * focal[:, None, None]
     return row_means(pixels.transpose(1, 0, 2)), row_means(np.abs(fitted.terms.gaps))
@@ -145,7 +156,7 @@ def _with_gaps_filled(labels: SessionLabels) -> SessionLabels:
     if not new.any():
         return labels
     joints = filled.joints()
-    for name in ('global_orient', 'hand_pose', 'betas', 'translation'):
+    for name in MODEL_PARAMETERS:
         getattr(labels, name)[new] = getattr(filled, name)[new]
     labels.joints[new] = joints[new]
     labels.quality[new] = _CARRIED * _quality_around(labels)[new]
@@ -169,15 +180,12 @@ def _rows(evidence: Evidence, side: int) -> Indices:
     return np.flatnonzero(evidence.started[:, side])
 
 
-def _chain(evidence: Evidence, side: int, weights: Weights) -> Chain:
-    prepared = chain_evidence(evidence, side, _rows(evidence, side), weights)
-    return Chain(model=fitting_model(), evidence=prepared, weights=weights, smoothness=SMOOTHNESS)
+def _chain(evidence: Evidence, side: int, device: str) -> Chain:
+    prepared = chain_evidence(evidence, _rows(evidence, side), _poser(side, device))
+    return Chain(evidence=prepared, weights=FAR, smoothness=SMOOTHNESS)
 
 
 def _start(evidence: Evidence, side: int) -> HandState:
     rows = _rows(evidence, side)
-    values = [
-        getattr(evidence, name)[rows, side]
-        for name in ('global_orient', 'hand_pose', 'betas', 'translation')
-    ]
+    values = [getattr(evidence, name)[rows, side] for name in MODEL_PARAMETERS]
     return state_of(fitting_model(), side, *values)

@@ -10,7 +10,7 @@ from hand_pose_ros.rig.rig_file import rig_text
 from hand_pose_ros.sessions.session import Session
 
 # Raised when the same settings would give other evidence or labels than before.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,7 @@ class Settings:
         segmenter: ``module:factory`` of a plug-in that masks hands; empty for the built-in one.
         chunk: frames that are worked on, kept and resumed together.
         threads: cores to use.
+        device: where hands are fitted: ``cpu``, ``cuda`` or ``cuda:N``.
     """
 
     estimator: str = 'landmarks'
@@ -30,6 +31,7 @@ class Settings:
     segmenter: str = ''
     chunk: int = 128
     threads: int = 2
+    device: str = 'cpu'
 
     def __post_init__(self) -> None:
         """Refuse chunks too short to say anything about motion."""
@@ -40,7 +42,8 @@ class Settings:
 def work_key(settings: Settings, session: Session) -> str:
     """Return a hash of all that the results depend on: settings, rig, trajectories and images."""
     chosen = asdict(settings)
-    del chosen['threads']  # changes the speed only
+    for name in ('threads', 'device'):  # they change the speed only
+        del chosen[name]
     digest = hashlib.sha256(json.dumps([__version__, _VERSION, chosen], sort_keys=True).encode())
     digest.update(rig_text(session.rig).encode())
     for body in sorted(session.trajectories):

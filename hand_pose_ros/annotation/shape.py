@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.chain import Chain
+from hand_pose_ros.annotation.states import with_shape
 from hand_pose_ros.hand_model.kinematics import HandState
 
 Array = NDArray[np.float64]
@@ -31,7 +32,7 @@ def shared_shape(chains: list[Chain], starts: list[HandState], iterations: int =
         count = len(shape)
         hessian, gradient = np.eye(count), shape.copy()
         for place, chain in enumerate(chains):
-            states[place], _ = chain.fit(_shaped(states[place], shape), iterations)
+            states[place], _ = chain.fit(with_shape(states[place], shape), iterations)
             own_hessian, own_gradient = _reduced(chain, states[place])
             hessian += own_hessian / _ALIKE
             gradient += own_gradient / _ALIKE
@@ -40,13 +41,6 @@ def shared_shape(chains: list[Chain], starts: list[HandState], iterations: int =
         if np.abs(step).max() < _ENOUGH:
             break
     return shape
-
-
-def _shaped(state: HandState, shape: Array) -> HandState:
-    return HandState(
-        rotation=state.rotation, wrist=state.wrist, angles=state.angles,
-        shape=np.tile(shape, (len(state.wrist), 1)),
-    )  # fmt: skip
 
 
 def _reduced(chain: Chain, state: HandState) -> tuple[Array, Array]:

@@ -13,9 +13,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from hand_pose_ros.annotation.evidence import CLOUD_POINTS, Evidence
 from hand_pose_ros.annotation.poses import Poses, hand_model
-from hand_pose_ros.annotation.silhouettes import Silhouettes, thinned
+from hand_pose_ros.annotation.silhouettes import silhouette
 from hand_pose_ros.annotation.states import state_of
 from hand_pose_ros.geometry.transforms import apply, inverse
+from hand_pose_ros.hand_model.hand_pose import MODEL_PARAMETERS
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
 from hand_pose_ros.rig.model import RigDescription
 from hand_pose_ros.simulation.rasterizer import rasterize
@@ -76,14 +77,12 @@ class SyntheticSession:
 
     Attributes:
         evidence: what its views say.
-        silhouettes: of the views of the evidence.
         truth: exact parameters in the reference camera's frame.
         joints: (N, 2, 21, 3) exact, metres, world.
         vertices: (N, 2, V, 3) exact, metres, world.
     """
 
     evidence: Evidence
-    silhouettes: Silhouettes
     truth: Poses
     joints: Array
     vertices: Array
@@ -130,7 +129,6 @@ def synthetic_session(
     count = len(stamps)
     exo = [bool(rig.cameras[name].body) for name in looks]
     evidence = Evidence.empty(stamps, np.arange(count), looks, exo, len(depths))
-    silhouettes = Silhouettes.empty(len(looks), count)
     hands = [simulated.truth(int(stamp)) for stamp in stamps]
     truth = Poses.of(stamps, [dict(enumerate(pair)) for pair in hands])
     joints = np.array([[hand.joints for hand in pair] for pair in hands])
@@ -142,14 +140,12 @@ def synthetic_session(
         scene = _scene(simulated, int(stamp), vertices[row], T_world_rig)
         for place, name in enumerate(looks):
             _look(
-                evidence, silhouettes, (place, row), name, scene, marks[row], errors[place, row],
+                evidence, (place, row), name, scene, marks[row], errors[place, row],
                 noise, generator,
             )  # fmt: skip
         _gather(evidence, row, depths, scene, noise, generator)
     _start(evidence, truth, noise, generator)
-    return SyntheticSession(
-        evidence=evidence, silhouettes=silhouettes, truth=truth, joints=joints, vertices=vertices
-    )
+    return SyntheticSession(evidence=evidence, truth=truth, joints=joints, vertices=vertices)
 
 
 def _scene(simulated: SimulatedRig, stamp: int, vertices: Array, T_world_rig: Array) -> _Scene:
@@ -183,7 +179,7 @@ def _drawn(scene: _Scene, name: str) -> tuple[Array, Array, Array]:
 
 
 def _look(
-    evidence: Evidence, silhouettes: Silhouettes, place: tuple[int, int], name: str, scene: _Scene,
+    evidence: Evidence, place: tuple[int, int], name: str, scene: _Scene,
     marks: Array, errors: Array, noise: EvidenceNoise, generator: np.random.Generator,
 ) -> None:  # fmt: skip
     """Add the landmarks and masks of one view and frame, with unit errors (2, 22, 2)."""
@@ -218,9 +214,10 @@ def _look(
         told = max(float(np.hypot(noise.point, noise.common)), 1e-3) * extent / focal
         evidence.sigma[where] = np.where(usable, told, np.inf)
         evidence.presence[where] = 1.0
-        pixels_of_mask, step = _mask_pixels(owners[..., side] > 0.5, noise, generator)
-        silhouettes.pixels[where][: len(pixels_of_mask)] = camera.undistort(pixels_of_mask)
-        silhouettes.spacing[where] = step / focal
+        masks = [_mask(owners[..., who] > 0.5, noise, generator) for who in (side, 1 - side)]
+        if masks[0].any() and usable.any():
+            around = camera.undistort(found[usable])
+            evidence.enter_silhouette(*where, silhouette(masks[0], masks[1], camera, around))
 
 
 def _errors(
@@ -237,20 +234,24 @@ def _errors(
     return np.sqrt(1 - noise.slow) * fast + np.sqrt(noise.slow) * slow
 
 
-def _mask_pixels(
+def _mask(
     mask: NDArray[np.bool_], noise: EvidenceNoise, generator: np.random.Generator
-) -> tuple[Array, float]:
-    """Return pixels (M, 2) of a mask on a grid, and the grid's step."""
-    rows, columns = np.nonzero(mask)
-    if noise.mask > 0 and len(rows):
-        # A smooth random displacement moves the border and leaves the inside filled.
-        waves = generator.normal(0, 0.15, (4, 2))
-        phases = generator.uniform(0, 2 * np.pi, (2, 4))
-        ripple = np.sin(np.column_stack([columns, rows]) @ waves.T + phases[:, None])
-        shifts = noise.mask * ripple.sum(axis=2) / np.sqrt(2)
-        rows = np.rint(rows + shifts[0]).astype(int)
-        columns = np.rint(columns + shifts[1]).astype(int)
-    return thinned(np.unique(np.column_stack([columns, rows]), axis=0))
+) -> NDArray[np.bool_]:
+    """Return a mask (H, W) whose border strays smoothly."""
+    if noise.mask == 0:
+        return mask
+    rows, columns = np.indices(mask.shape, dtype=np.float64)
+    waves = generator.normal(0, 0.15, (2, 4, 2))
+    phases = generator.uniform(0, 2 * np.pi, (2, 4))
+    # Sums of four waves have the deviation of the square root of two.
+    shifts = noise.mask / np.sqrt(2) * np.stack([
+        sum(np.sin(columns * u + rows * v + phase) for (u, v), phase in zip(*ripple, strict=True))
+        for ripple in zip(waves, phases, strict=True)
+    ])  # fmt: skip
+    height, width = mask.shape
+    y = np.clip(np.rint(rows + shifts[0]).astype(int), 0, height - 1)
+    x = np.clip(np.rint(columns + shifts[1]).astype(int), 0, width - 1)
+    return mask[y, x]
 
 
 def _gather(
@@ -294,7 +295,7 @@ def _start(
     evidence.hand_pose[:] = error(truth.hand_pose, 10 * noise.start)
     evidence.translation[:] = error(truth.translation, noise.start)
     evidence.betas[:] = 0.0 if noise.start else truth.betas
-    for name in ('global_orient', 'hand_pose', 'betas', 'translation'):
+    for name in MODEL_PARAMETERS:
         getattr(evidence, name)[~seen] = np.nan
     evidence.tracked[:] = seen
 

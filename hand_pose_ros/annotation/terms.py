@@ -1,81 +1,30 @@
-"""Terms: what landmarks, hand clouds and limits say about a hand's pose in many frames at once.
+"""Terms: what images, hand clouds and limits say about a hand's pose in many frames at once.
 
-They are the annotator's energies E_2d, E_mesh and E_lim (methods specification 1.9) as weighted
-least squares, with every view, robust weights and the deviations of the measurements; where two
-views see a joint, E_2d of both holds all that E_3d would add.
+They are the annotator's energies (methods specification 1.9) as weighted least squares, with every
+view, robust weights and the deviations of the measurements: E_2d, E_3d and E_mesh here, E_sil in
+``outline_terms.py``, E_lim in ``_limit_term``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from torch import Tensor
 
-from hand_pose_ros.annotation.evidence import Evidence
-from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, Posed
-from hand_pose_ros.hand_model.residuals import LANDMARKS, SURFACE, Normal, robust
+from hand_pose_ros.annotation.chain_evidence import ChainEvidence
+from hand_pose_ros.annotation.least_squares import Equations, robust_equations
+from hand_pose_ros.annotation.outline_terms import outline_equations
+from hand_pose_ros.annotation.posing import PosedHands, tensor_of
+from hand_pose_ros.annotation.views import Projected, projected
+from hand_pose_ros.annotation.weights import Weights
+from hand_pose_ros.hand_model.kinematics import HandState
+from hand_pose_ros.hand_model.residuals import JOINTS, LANDMARKS, SURFACE, Normal
 
 Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
-_NEAREST = 0.05  # metres; nothing nearer to a camera is projected
 _LEAST_FACING = 0.3  # cosine; a depth camera sees steeper surfaces badly
 _LIMIT = 0.06  # rad, how softly a limit yields
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weights:
-    """How far measurements stray.
-
-    Attributes:
-        point_reach: landmarks count less beyond this many standard deviations.
-        point: factor on the landmarks' deviations, which err alike from frame to frame.
-        cloud: deviation of a surface point from the cloud, along its normal, metres.
-        cloud_reach: a point farther from the cloud has no part of it, metres.
-        angle: deviation of angles about the relaxed hand, rad.
-        coupling: deviation of an outer finger joint about two thirds of the middle one, rad.
-    """
-
-    point_reach: float = 4.0
-    point: float = 1.5
-    cloud: float = 0.008
-    cloud_reach: float = 0.02
-    angle: float = 0.7
-    coupling: float = 0.35
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ChainEvidence:
-    """Evidence of one side in M frames, prepared for fitting.
-
-    Attributes:
-        side: 0 left, 1 right.
-        stamps: (M,) nanoseconds.
-        rotation: (V, M, 3, 3) and
-        translation: (V, M, 3) map the world into each camera; of views without image: zeros.
-        points: (V, M, 21, 2) landmarks at z = 1, zeros where there are none.
-        inverse: (V, M, 21) 1 / deviation there; 0 where there is none.
-        lag: (V, M) seconds.
-        trees: the clouds, None where there is none.
-        clouds: (M, P, 3) their points.
-        eyes: (E, M, 3) depth cameras, NaN without an image.
-    """
-
-    side: int
-    stamps: NDArray[np.int64]
-    rotation: Array
-    translation: Array
-    points: Array
-    inverse: Array
-    lag: Array
-    trees: list[cKDTree | None]
-    clouds: NDArray[np.float32]
-    eyes: Array
-
-    @property
-    def views(self) -> Array:
-        """Return how many views saw the hand in each frame (M,)."""
-        return (self.inverse > 0).any(axis=2).sum(axis=0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,146 +33,167 @@ class Terms:
 
     Attributes:
         normal: their normal equations in pose (M, P); the shape is held.
+        settled: (M, P, P) the share of landmarks, clouds and limits in the Gauss-Newton matrix.
         pixels: (V, M, 21) distance of each landmark in standard deviations, NaN without one.
         belief: (V, M, 21) weight it was given, 0..1.
         gaps: (M, S) distance of surface points along their normal from the cloud, metres; NaN
             where they have no part of it.
         facing: (M,) number of surface points that turn to a depth camera.
-        posed: the hands.
+        outline: (V, M) mean distance of hand and mask from each other, at z = 1; NaN without one.
+        joints: (M, 21, 3) metres.
+        slopes: (M, 21, 3, P) of the joints.
     """
 
     normal: Normal
+    settled: Array
     pixels: Array
     belief: Array
     gaps: Array
     facing: Array
-    posed: Posed
-
-
-def chain_evidence(evidence: Evidence, side: int, rows: Indices, weights: Weights) -> ChainEvidence:
-    """Prepare the evidence of one side in some frames."""
-    part = evidence.take(rows)
-    usable = np.asarray(np.isfinite(part.T_cam_world).all(axis=(2, 3)))
-    transforms = np.where(usable[..., None, None], part.T_cam_world, 0.0)
-    points = part.points[:, :, side]
-    seen = np.asarray(np.isfinite(points).all(axis=3) & usable[..., None])
-    inverse = np.where(seen, 1.0 / (weights.point * part.sigma[:, :, side]), 0.0)
-    clouds = part.cloud[:, side]
-    trees: list[cKDTree | None] = []
-    for cloud in clouds:
-        points_of_cloud = cloud[np.isfinite(cloud[:, 0])]
-        trees.append(cKDTree(points_of_cloud) if len(points_of_cloud) > 20 else None)
-    return ChainEvidence(
-        side=side, stamps=part.stamps, rotation=transforms[..., :3, :3],
-        translation=transforms[..., :3, 3], points=np.where(seen[..., None], points, 0.0),
-        inverse=inverse, lag=part.lag, trees=trees, clouds=clouds, eyes=part.depth_eyes,
-    )  # fmt: skip
+    outline: Array
+    joints: Array
+    slopes: Array
 
 
 def evaluate(
-    model: FittingModel, state: HandState, evidence: ChainEvidence, weights: Weights, rates: Array,
-    *, shape: bool = False,
+    state: HandState, evidence: ChainEvidence, weights: Weights, rates: Array, *,
+    shape: bool = False,
 ) -> Terms:  # fmt: skip
-    """Return the terms at a state of M frames.
+    """Return the terms at a state of M frames; computed on the device of the evidence.
 
     Args:
-        model: the hands.
         state: M hands.
         evidence: what they are compared with.
         weights: of the terms.
         rates: (M, P) rates of change of the pose, per second, which bridge the lags.
         shape: whether the normal equations are wanted with the shape (M, P + K).
     """
-    sides = np.full(len(state.wrist), evidence.side)
-    posed = model.pose(state, sides, shape=shape)
-    points, pixels, belief = _landmark_term(posed, evidence, weights, rates)
-    surface, gaps, facing = _cloud_term(posed, evidence, weights)
-    limits = _limit_term(model, state, weights, posed.jacobian.shape[1])
-    return Terms(
-        normal=points + surface + limits, pixels=pixels, belief=belief, gaps=gaps, facing=facing,
-        posed=posed,
+    return _told(compute(state, evidence, weights, rates, shape=shape))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Computed:
+    """The terms as they are on their device; see ``Terms``."""
+
+    equations: Equations
+    settled: Tensor
+    pixels: Tensor
+    belief: Tensor
+    gaps: Tensor
+    facing: Tensor
+    outline: Tensor
+    joints: Tensor
+    slopes: Tensor
+
+
+def compute(
+    state: HandState, evidence: ChainEvidence, weights: Weights, rates: Array, *,
+    shape: bool = False,
+) -> Computed:  # fmt: skip
+    """Compute the terms; the arguments are those of ``evaluate``."""
+    posed = evidence.poser.pose(state, shape=shape)
+    speed = torch.einsum(
+        'mp,mpan->man', tensor_of(rates, evidence.poser.device),
+        posed.jacobian[:, : rates.shape[1]],
     )  # fmt: skip
+    surface, gaps, facing = _cloud_term(posed, evidence, weights)
+    settled = surface + _limit_term(evidence, state, weights, posed.jacobian)
+    others = _joint_term(posed, evidence, weights)
+    views = evidence.points.shape[:-1]
+    pixels, belief = gaps.new_full(views, torch.nan), gaps.new_zeros(views)
+    outline = gaps.new_full(views[:2], torch.nan)
+    for view in range(len(evidence.rotation)):
+        seen = projected(posed, speed, evidence, view)
+        points, pixels[view], belief[view] = _landmark_term(seen, evidence, view, weights)
+        settled = settled + points
+        if evidence.outlined[view] and np.isfinite(weights.outline):
+            own, outline[view] = outline_equations(seen, evidence, view, weights)
+            others = others + own
+    return Computed(
+        equations=settled + others, settled=settled.hessian, pixels=pixels, belief=belief,
+        gaps=gaps, facing=facing, outline=outline, joints=posed.points[..., JOINTS].mT,
+        slopes=posed.jacobian[..., JOINTS].permute(0, 3, 2, 1),
+    )  # fmt: skip
+
+
+def _told(computed: Computed) -> Terms:
+    """Bring the terms from their device."""
+    values = {entry.name: getattr(computed, entry.name) for entry in fields(Computed)}
+    equations = values.pop('equations')
+    normal = Normal(
+        cost=equations.cost.cpu().numpy(), gradient=equations.gradient.cpu().numpy(),
+        hessian=equations.hessian.cpu().numpy(),
+    )  # fmt: skip
+    return Terms(normal=normal, **{name: value.cpu().numpy() for name, value in values.items()})
 
 
 def _landmark_term(
-    posed: Posed, evidence: ChainEvidence, weights: Weights, rates: Array
-) -> tuple[Normal, Array, Array]:
-    marks = posed.points[..., LANDMARKS]  # (M, 3, 21)
-    jacobian = posed.jacobian[..., LANDMARKS]  # (M, P, 3, 21)
-    freedom = rates.shape[1]
-    speed = np.einsum('mp,mpan->man', rates, jacobian[:, :freedom])
-    batch, size = jacobian.shape[:2]
-    cost = np.zeros(batch)
-    gradient, hessian = np.zeros((batch, size)), np.zeros((batch, size, size))
-    count = len(evidence.rotation)
-    distances = np.full((count, batch, 21), np.nan)
-    beliefs = np.zeros((count, batch, 21))
-    for view in range(count):
-        inverse = evidence.inverse[view]  # (M, 21)
-        if not inverse.any():
-            continue
-        rotation = evidence.rotation[view]
-        moved = marks + evidence.lag[view][:, None, None] * speed
-        seen = rotation @ moved + evidence.translation[view][..., None]
-        depth = np.maximum(seen[:, 2], _NEAREST)
-        plane = seen[:, :2] / depth[:, None]
-        residual = (plane - evidence.points[view].transpose(0, 2, 1)) * inverse[:, None]
-        square = (residual**2).sum(axis=1)
-        robust_cost, weight = robust(square, weights.point_reach)
-        weight = np.where(inverse > 0, weight, 0.0)
-        root = np.sqrt(weight)
-        rows = rotation[:, :2, :, None] - plane[:, :, None] * rotation[:, 2][:, None, :, None]
-        slope = rows * (inverse / depth * root)[:, None, None]  # (M, 2, 3, 21)
-        change = np.einsum('mran,mpan->mprn', slope, jacobian).reshape(batch, size, -1)
-        flat = (residual * root[:, None]).reshape(batch, -1, 1)
-        cost += 0.5 * np.where(inverse > 0, robust_cost, 0.0).sum(axis=1)
-        gradient += (change @ flat)[..., 0]
-        hessian += change @ change.transpose(0, 2, 1)
-        distances[view] = np.where(inverse > 0, np.sqrt(square), np.nan)
-        beliefs[view] = weight
-    return Normal(cost=cost, gradient=gradient, hessian=hessian), distances, beliefs
+    seen: Projected, evidence: ChainEvidence, view: int, weights: Weights
+) -> tuple[Equations, Tensor, Tensor]:
+    """E_2d: lay where networks see the joints onto the landmarks."""
+    inverse = evidence.inverse[view] / weights.point
+    used = inverse > 0
+    away = seen.plane[..., LANDMARKS] - evidence.points[view].mT
+    residual = away * inverse[:, None]
+    slope = seen.slope[..., LANDMARKS] * inverse[:, None, None]
+    equations, belief = robust_equations(residual, slope, used, weights.point_reach)
+    distance = torch.where(used, residual.square().sum(dim=1).sqrt(), torch.nan)
+    return equations, distance, belief
+
+
+def _joint_term(posed: PosedHands, evidence: ChainEvidence, weights: Weights) -> Equations:
+    """E_3d: draw the landmarks to where views intersect them."""
+    if not np.isfinite(weights.joint):
+        return Equations.zero(posed.jacobian)
+    used = evidence.joint_inverse > 0
+    inverse = 1.0 / (weights.joint**2 + evidence.joint_inverse.clamp(min=1e-9) ** -2).sqrt()
+    away = posed.points[..., LANDMARKS] - evidence.joints.mT
+    slope = posed.jacobian[..., LANDMARKS] * inverse[:, None, None]
+    equations, _ = robust_equations(away * inverse[:, None], slope, used, weights.point_reach)
+    return equations
 
 
 def _cloud_term(
-    posed: Posed, evidence: ChainEvidence, weights: Weights
-) -> tuple[Normal, Array, Array]:
-    """Lay the surface points that a depth camera can see onto the cloud, along their normals."""
+    posed: PosedHands, evidence: ChainEvidence, weights: Weights
+) -> tuple[Equations, Tensor, Tensor]:
+    """E_mesh: lay the surface points that a depth camera can see onto the cloud."""
     points = posed.points[..., SURFACE]  # (M, 3, S)
-    batch, _, count = points.shape
     rays = points[None] - evidence.eyes[..., None]
-    cosine = -(rays * posed.normals).sum(axis=2) / np.linalg.norm(rays, axis=2)
-    faces = (np.nan_to_num(cosine, nan=-1.0) > _LEAST_FACING).any(axis=0)  # (M, S)
-    nearest = np.zeros((batch, count, 3))
-    found = np.zeros((batch, count), bool)
-    for row, tree in enumerate(evidence.trees):
-        if tree is None:
-            continue
-        distance, place = tree.query(points[row].T, distance_upper_bound=weights.cloud_reach)
-        found[row] = np.isfinite(distance)
-        nearest[row, found[row]] = tree.data[place[found[row]]]
-    used = faces & found
-    gap = ((points.transpose(0, 2, 1) - nearest) * posed.normals.transpose(0, 2, 1)).sum(axis=2)
-    residual = np.where(used, gap / weights.cloud, 0.0)
+    cosine = -(rays * posed.normals).sum(dim=2) / rays.norm(dim=2)
+    faces = (cosine.nan_to_num(nan=-1.0) > _LEAST_FACING).any(dim=0)  # (M, S)
+    with_cloud = evidence.has_cloud[:, None]
+    nearest = _nearest(points.mT, evidence.cloud)
+    away = points - nearest.mT
+    used = faces & with_cloud & (away.norm(dim=1) < weights.cloud_reach)
+    gap = (away * posed.normals).sum(dim=1)
+    residual = torch.where(used, gap / weights.cloud, 0.0)
+    slope = torch.einsum('mas,mpas->mps', posed.normals / weights.cloud,
+                         posed.jacobian[..., SURFACE])  # fmt: skip
     reach = weights.cloud_reach / weights.cloud
-    cost, weight = robust(residual**2, reach)
+    equations, _ = robust_equations(residual[:, None], slope[:, :, None], used, reach)
     # A point without a counterpart costs as much as a far one: leaving the cloud never pays.
-    known = np.array([tree is not None for tree in evidence.trees])
-    cost = np.where(used, cost, robust(np.array(reach**2), reach)[0])
-    total = 0.5 * np.where(faces & known[:, None], cost, 0.0).sum(axis=1)
-    root = np.sqrt(np.where(used, weight, 0.0))
-    slope = posed.normals * (root / weights.cloud)[:, None]  # (M, 3, S)
-    change = np.einsum('mas,mpas->mps', slope, posed.jacobian[..., SURFACE])
-    normal = Normal(
-        cost=total, gradient=(change @ (residual * root)[..., None])[..., 0],
-        hessian=change @ change.transpose(0, 2, 1),
-    )  # fmt: skip
-    return normal, np.where(used, gap, np.nan), np.where(known, faces.sum(axis=1), 0)
+    alone = 0.25 * reach**2 * (faces & with_cloud & ~used).sum(dim=1)
+    equations = Equations(
+        cost=equations.cost + alone, gradient=equations.gradient, hessian=equations.hessian
+    )
+    facing = torch.where(evidence.has_cloud, faces.sum(dim=1), 0)
+    return equations, torch.where(used, gap, torch.nan), facing
 
 
-def _limit_term(model: FittingModel, state: HandState, weights: Weights, size: int) -> Normal:
-    """Keep the angles within their limits, near the relaxed hand, and tendons coupled."""
+def _nearest(points: Tensor, cloud: Tensor) -> Tensor:
+    """Return the point of the cloud (M, P, 3) that is nearest to each of (M, S, 3)."""
+    place = torch.cdist(points.float(), cloud).argmin(dim=2)
+    return cloud.gather(1, place[..., None].expand(-1, -1, 3)).to(points.dtype)
+
+
+def _limit_term(
+    evidence: ChainEvidence, state: HandState, weights: Weights, jacobian: Tensor
+) -> Equations:
+    """E_lim: keep angles within their limits, near the relaxed hand, and tendons coupled."""
+    model = evidence.poser.model
     batch, count = state.angles.shape
-    gradient, hessian = np.zeros((batch, size)), np.zeros((batch, size, size))
+    gradient = np.zeros((batch, jacobian.shape[1]))
+    hessian = np.zeros((batch, jacobian.shape[1], jacobian.shape[1]))
     place = 6 + np.arange(count)
     beyond = np.maximum(state.angles - model.upper, 0) + np.minimum(state.angles - model.lower, 0)
     away = state.angles - model.prior_mean
@@ -241,4 +211,8 @@ def _limit_term(model: FittingModel, state: HandState, weights: Weights, size: i
         hessian[:, 6 + inner, 6 + inner] += ratio**2 * inverse
         hessian[:, 6 + outer, 6 + inner] -= ratio * inverse
         hessian[:, 6 + inner, 6 + outer] -= ratio * inverse
-    return Normal(cost=cost, gradient=gradient, hessian=hessian)
+    device = evidence.poser.device
+    return Equations(
+        cost=tensor_of(cost, device), gradient=tensor_of(gradient, device),
+        hessian=tensor_of(hessian, device),
+    )  # fmt: skip

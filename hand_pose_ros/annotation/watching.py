@@ -10,6 +10,7 @@ from hand_pose_ros.annotation.clouds import MaskedView, hand_cloud
 from hand_pose_ros.annotation.evidence import Evidence
 from hand_pose_ros.annotation.masks import Prompt, Segmenter, checked_masks, grab_cut
 from hand_pose_ros.annotation.poses import Poses, carried_over_gaps
+from hand_pose_ros.annotation.silhouettes import silhouette
 from hand_pose_ros.estimators.base import Estimator
 from hand_pose_ros.estimators.drawing import picture
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
@@ -43,7 +44,7 @@ class Watched:
     Attributes:
         looks: cameras landmarks are looked for in.
         depths: depth cameras.
-        masks: cameras hands are masked in, one on each body that has a depth camera.
+        masks: cameras hands are masked in, one on each body.
     """
 
     looks: tuple[str, ...]
@@ -57,7 +58,7 @@ def watched(rig: RigDescription, streams: Iterable[str]) -> Watched:
     kinds = {name: rig.cameras[name].modality for name in calibrated}
     depths = tuple(name for name, kind in kinds.items() if kind == 'depth')
     masks = {}
-    for body in (rig.cameras[name].body for name in depths):
+    for body in {rig.cameras[name].body: None for name in calibrated}:
         own = [name for name, kind in kinds.items()
                if kind in _MASKED and rig.cameras[name].body == body]  # fmt: skip
         if own:
@@ -112,9 +113,8 @@ def look(
         evidence.numbers[row] = number
         views = {name: view for name, view in views_of(frame).items() if _placed(view)}
         seen = _look_at_frame(evidence, row, views, joints[row], observer, cameras)
-        if any(name in views for name in cameras.depths):
-            masks = _masks(seen, views, modalities, cameras, segmenter)
-            _gather_clouds(evidence, row, joints[row], views, cameras, masks)
+        masks = _masks(evidence, row, seen, views, modalities, cameras, segmenter)
+        _gather_clouds(evidence, row, joints[row], views, cameras, masks)
     return evidence
 
 
@@ -161,10 +161,10 @@ def _look_at_frame(
 
 
 def _masks(
-    seen: dict[tuple[str, int], Array], views: dict[str, View], modalities: dict[str, Modality],
-    cameras: Watched, segmenter: Segmenter,
+    evidence: Evidence, row: int, seen: dict[tuple[str, int], Array], views: dict[str, View],
+    modalities: dict[str, Modality], cameras: Watched, segmenter: Segmenter,
 ) -> dict[int, list[MaskedView]]:  # fmt: skip
-    """Return each side's masks."""
+    """Enter the silhouettes; return each side's masks."""
     masks: dict[int, list[MaskedView]] = {0: [], 1: []}
     for name in cameras.masks:
         sides = [side for side in range(2) if (name, side) in seen]
@@ -173,9 +173,15 @@ def _masks(
         prompts = [Prompt.of(seen[name, side]) for side in sides]
         shown = picture(views[name].stream, modalities[name])
         found = checked_masks(segmenter, shown, modalities[name], prompts)
-        for side, mask in zip(sides, found, strict=True):
+        by_side = dict(zip(sides, found, strict=True))
+        place, camera = cameras.looks.index(name), views[name].camera
+        for side, mask in by_side.items():
             if mask is not None:
                 masks[side].append(MaskedView(view=views[name], mask=mask))
+                outline = silhouette(
+                    mask, by_side.get(1 - side), camera, evidence.points[place, row, side]
+                )
+                evidence.enter_silhouette(place, row, side, outline)
     return masks
 
 

@@ -63,6 +63,10 @@ def add_parser(verbs: Verbs) -> None:
         help='cores a session uses; each takes about 0.5 GB (default: all)',
     )  # fmt: skip
     parser.add_argument(
+        '--device', default='cpu', metavar='NAME',
+        help='where hands are fitted: cpu, cuda or cuda:N (default: cpu)',
+    )  # fmt: skip
+    parser.add_argument(
         '--engine', choices=('local', 'ray'), default='local',
         help='ray: sessions in parallel on a Ray cluster',
     )  # fmt: skip
@@ -80,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings(
         estimator=arguments.estimator, cameras=_names(arguments.cameras),
         segmenter=arguments.segmenter, chunk=arguments.chunk, threads=arguments.threads,
+        device=arguments.device,
     )  # fmt: skip
     outputs = _outputs(arguments.outputs)
     if not 0 <= arguments.subject <= 99:

@@ -100,6 +100,33 @@ class Posed:
     jacobian: Array
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SideArrays:
+    """What a hand of one side is made of; 16 joints in MANO's order, N points as in ``Posed``.
+
+    Attributes:
+        joints: (16, 3, 1 + K) rest joints: those of the mean hand, and how they move by shape.
+        points: (N, 3, 1 + K) the same of the points.
+        normals: (3, S) at rest.
+        bones: (S,) the joint that turns each normal.
+        weights: (16, N) of skinning.
+        axes: (15, 3, 3) axes of the angles of each finger joint, in rows.
+        held: (15, 3) angles that are not free, rad.
+        below: (16, 16) 1 where a joint carries another or is it.
+        parents: (16,) of the joints.
+    """
+
+    joints: Array
+    points: Array
+    normals: Array
+    bones: Indices
+    weights: Array
+    axes: Array
+    held: Array
+    below: Array
+    parents: Indices
+
+
 class FittingModel:
     """Both hands as points on an articulated skeleton, free in their anatomical angles.
 
@@ -154,7 +181,7 @@ class FittingModel:
         self._points = flips[:, None, :, None] * points  # (2, N, 3, 1 + K)
         self._joints = flips[:, None, :, None] * joints  # (2, 16, 3, 1 + K)
         self._normals = (flips[:, None] * normals).transpose(0, 2, 1)  # (2, 3, S)
-        bones = data.weights[chosen].argmax(axis=1)
+        self._bones = bones = data.weights[chosen].argmax(axis=1)
         self._normal_bones = [(bone, np.flatnonzero(bones == bone)) for bone in np.unique(bones)]
         turns = np.stack([MIRROR_ROTATIONS if side == 'left' else np.ones(3) for side in SIDES])
         self._axes = turns[:, None, None] * data.joint_axes  # (2, 15, 3, 3)
@@ -178,6 +205,14 @@ class FittingModel:
         self._below = below
         self._lever_weights = (below @ self._weights)[:, None]  # (16, 1, N)
         self._carriers = self.degrees[:, 0] + 1
+
+    def arrays(self, side: int) -> SideArrays:
+        """Return what a hand of a side is made of, for computing elsewhere than here."""
+        return SideArrays(
+            joints=self._joints[side], points=self._points[side], normals=self._normals[side],
+            bones=self._bones, weights=self._weights, axes=self._axes[side], held=self._held,
+            below=self._below, parents=np.asarray(self.data.parents),
+        )  # fmt: skip
 
     @cached_property
     def prior_mean(self) -> Array:

@@ -5,11 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from hand_pose_ros.annotation.chain import Chain, Smoothness, _solved
+from hand_pose_ros.annotation.chain_evidence import chain_evidence
 from hand_pose_ros.annotation.poses import hand_model
+from hand_pose_ros.annotation.posing import Poser
 from hand_pose_ros.annotation.states import parameters_of, state_of
-from hand_pose_ros.annotation.terms import Weights, chain_evidence
 from hand_pose_ros.hand_model.kinematics import FittingModel
 from tests.annotation.sessions import EGO, exact, noisy
 
@@ -28,8 +30,8 @@ def chain_of(model, session, side, evidence=None, rows=None, **settings):
         model, side, evidence.global_orient[rows, side], evidence.hand_pose[rows, side],
         truth.betas[rows, side], evidence.translation[rows, side],
     )  # fmt: skip
-    prepared = chain_evidence(evidence, side, rows, Weights())
-    return Chain(model=model, evidence=prepared, **settings), start, rows
+    prepared = chain_evidence(evidence, rows, Poser(model, side, torch.device('cpu')))
+    return Chain(evidence=prepared, **settings), start, rows
 
 
 def errors(model, session, side, state, rows):

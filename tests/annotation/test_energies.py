@@ -32,7 +32,7 @@ def scene():
     """Evidence of the right hand in which clouds and exo masks lie on vertices, and the truth."""
     session = exact()
     joints, vertices = double(session.joints[:, 1]), double(session.vertices[:, 1])
-    evidence = hand_evidence(session.evidence, session.silhouettes, 1, dtype=torch.float64)
+    evidence = hand_evidence(session.evidence, 1, dtype=torch.float64)
     masks = evidence.masks.clone()
     exo = evidence.exo.index(True)
     masks[exo] = projected(vertices, evidence.T_cam_world[exo])[:, : masks.shape[2]]

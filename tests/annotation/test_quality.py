@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from hand_pose_ros.annotation.chain import Chain
+from hand_pose_ros.annotation.chain_evidence import chain_evidence
+from hand_pose_ros.annotation.posing import Poser
 from hand_pose_ros.annotation.quality import HALF, LARGEST, expected_error, row_means, score, signs
 from hand_pose_ros.annotation.session_fit import fitting_model
 from hand_pose_ros.annotation.states import state_of
-from hand_pose_ros.annotation.terms import Weights, chain_evidence
 from tests.annotation.sessions import noisy
 
 
@@ -22,7 +24,7 @@ def terms():
         model, 1, evidence.global_orient[rows, 1], evidence.hand_pose[rows, 1],
         session.truth.betas[rows, 1], evidence.translation[rows, 1],
     )  # fmt: skip
-    chain = Chain(model=model, evidence=chain_evidence(evidence, 1, rows, Weights()))
+    chain = Chain(evidence=chain_evidence(evidence, rows, Poser(model, 1, torch.device('cpu'))))
     return chain.fit(state, 6)[1]
 
 
@@ -44,7 +46,7 @@ def test_expected_errors_are_millimetres(terms):
 def test_worse_evidence_is_expected_to_be_farther_off(terms, worse):
     changed = {
         'farther': {'pixels': 2 * terms.pixels},
-        'fewer': {'normal': replace(terms.normal, hessian=0.3 * terms.normal.hessian)},
+        'fewer': {'settled': 0.3 * terms.settled},
         'uncovered': {'gaps': np.where(np.arange(terms.gaps.shape[1]) % 2, terms.gaps, np.nan)},
         'gaps': {'gaps': 3 * terms.gaps},
     }[worse]
@@ -53,9 +55,8 @@ def test_worse_evidence_is_expected_to_be_farther_off(terms, worse):
 
 
 def test_without_any_evidence_the_error_is_large(terms):
-    open_to_all = replace(terms.normal, hessian=np.zeros_like(terms.normal.hessian))
     nothing = replace(
-        terms, normal=open_to_all, pixels=np.full_like(terms.pixels, np.nan),
+        terms, settled=np.zeros_like(terms.settled), pixels=np.full_like(terms.pixels, np.nan),
         belief=np.zeros_like(terms.belief),
         gaps=np.full_like(terms.gaps, np.nan), facing=np.zeros_like(terms.facing),
     )  # fmt: skip

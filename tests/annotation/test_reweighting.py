@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from hand_pose_ros.annotation.chain import Chain
-from hand_pose_ros.annotation.reweighting import landmark_factors, reweighted
+from hand_pose_ros.annotation.chain_evidence import chain_evidence
+from hand_pose_ros.annotation.posing import Poser
+from hand_pose_ros.annotation.reweighting import landmark_factors
 from hand_pose_ros.annotation.session_fit import fitting_model
 from hand_pose_ros.annotation.states import state_of
-from hand_pose_ros.annotation.terms import Weights, chain_evidence
+from hand_pose_ros.annotation.weights import Weights
 from hand_pose_ros.hand_model.kinematics import FittingModel
 from tests.annotation.sessions import noisy
 
@@ -27,7 +30,7 @@ def true_terms(session, evidence):
         model, 1, truth.global_orient[rows, 1], truth.hand_pose[rows, 1], truth.betas[rows, 1],
         truth.translation[rows, 1],
     )  # fmt: skip
-    chain = Chain(model=model, evidence=chain_evidence(evidence, 1, rows, Weights()))
+    chain = Chain(evidence=chain_evidence(evidence, rows, Poser(model, 1, torch.device('cpu'))))
     return chain.terms(state)
 
 
@@ -63,12 +66,3 @@ def test_landmarks_nobody_saw_keep_a_factor_of_one(session):
         true_terms(session, replace(session.evidence, points=points)), Weights()
     )
     assert factors[1, 5] == 1.0 and np.isfinite(factors).all()
-
-
-def test_only_one_side_is_reweighted(session):
-    factors = np.full((4, 21), 2.0)
-    after = reweighted(session.evidence, 1, factors).sigma
-    before = session.evidence.sigma
-    assert np.array_equal(after[:, :, 0], before[:, :, 0])
-    known = np.isfinite(before[:, :, 1])
-    assert np.array_equal(after[:, :, 1][known], 2 * before[:, :, 1][known])

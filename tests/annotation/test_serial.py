@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from hand_pose_ros.annotation.energies import HandEvidence, hand_evidence
-from hand_pose_ros.annotation.serial import Schedule, SerialFit, reused_where_failed
+from hand_pose_ros.annotation.serial import (
+    Schedule,
+    SerialFit,
+    handed_by_place,
+    reused_where_failed,
+)
 from hand_pose_ros.networks.hand_layer import HandLayer
 from tests.annotation.sessions import exact
 
@@ -24,8 +29,7 @@ def layer():
 def evidence():
     """The right hand in the published two views."""
     session = exact()
-    places = [list(session.evidence.views).index(name) for name in VIEWS]
-    whole = hand_evidence(session.evidence.seen_by(VIEWS), session.silhouettes.seen_by(places), 1)
+    whole = hand_evidence(session.evidence.seen_by(VIEWS), 1)
     # Fewer mask and cloud points: the rules are tested here, not the fit.
     return replace(whole, masks=whole.masks[:, :, ::8], cloud=whole.cloud[:, ::8])
 
@@ -103,3 +107,28 @@ def test_a_failed_first_frame_has_nothing_to_repeat():
     nan = float('nan')
     kept = reused_where_failed(two_frames([nan, nan, 0.2]), two_frames([nan, 1.0, 1.0]))
     assert torch.isnan(kept.points[0, :2]).all() and kept.points[0, 2, 0, 0] == pytest.approx(0.2)
+
+
+def test_sides_are_told_by_place_and_exchanged_in_views_that_face_the_wearer():
+    session = exact()
+    truth = [hand_evidence(session.evidence.seen_by(VIEWS), side) for side in range(2)]
+    assert truth[0].exo == (False, True)
+    middle = [hand.points[..., 0].nanmean(dim=2) for hand in truth]
+    assert (middle[0][0] < middle[1][0]).all(), 'the left hand is left in the ego view'
+    assert (middle[0][1] > middle[1][1]).all(), 'and right in the exo view'
+    for given in (truth, truth[::-1]):
+        found = handed_by_place(*given)
+        for side in range(2):
+            for name in ('points', 'masks', 'spacing'):
+                array, expected = getattr(found[side], name), getattr(truth[side], name)
+                assert torch.equal(array.nan_to_num(), expected.nan_to_num()), (side, name)
+
+
+def test_a_view_that_saw_one_hand_keeps_its_side():
+    nan = float('nan')
+    left, right = handed_by_place(two_frames([nan, 0.3]), two_frames([0.1, 0.2]))
+    assert torch.isnan(left.points[0, 0]).all()
+    assert right.points[0, 0, 0, 0] == pytest.approx(0.1)
+    # Two in the wrong order are exchanged.
+    assert left.points[0, 1, 0, 0] == pytest.approx(0.2)
+    assert right.points[0, 1, 0, 0] == pytest.approx(0.3)

@@ -9,9 +9,9 @@ from hand_pose_ros.errors import DataError
 from hand_pose_ros.sessions.session import Session
 
 
-def test_the_key_is_the_same_for_the_same_session_however_many_threads(session, recording):
+def test_the_key_is_the_same_for_the_same_session_wherever_it_is_computed(session, recording):
     with Session(recording) as again:
-        assert work_key(Settings(), session) == work_key(Settings(threads=7), again)
+        assert work_key(Settings(), session) == work_key(Settings(threads=7, device='cuda'), again)
 
 
 @pytest.mark.parametrize(

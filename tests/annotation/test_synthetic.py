@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hand_pose_ros.annotation.silhouettes import inside_points
 from hand_pose_ros.annotation.synthetic import EvidenceNoise, synthetic_session
 from tests.annotation.sessions import EGO, PERIOD, exact, noisy, rig
 
@@ -29,9 +30,12 @@ def test_exact_clouds_lie_on_the_mesh():
 
 def test_masks_lie_on_the_projected_hand():
     session = exact()
+    evidence = session.evidence
     for view in range(len(session.evidence.views)):
-        pixels = session.silhouettes.pixels[view, 0, 1]
-        pixels = pixels[np.isfinite(pixels[:, 0])]
+        where = view, 0, 1
+        pixels, _ = inside_points(
+            evidence.mask[where], evidence.mask_corner[where], evidence.mask_step[where], 400
+        )
         T = session.evidence.T_cam_world[view, 0]
         seen = session.vertices[0, 1] @ T[:3, :3].T + T[:3, 3]
         plane = seen[:, :2] / seen[:, 2:]
