@@ -99,31 +99,6 @@ def test_slopes_are_those_of_finite_differences(model, side, part):
         assert np.abs(slope - terms.normal.gradient[:, place]).max() < 1e-3 * scale + 1e-4
 
 
-@pytest.mark.parametrize('side', (0, 1))
-def test_outlines_fit_the_truth_and_nothing_else(model, side):
-    """E_sil, in pixels of each camera."""
-    evidence = replace(exact().evidence, cloud=np.full_like(exact().evidence.cloud, np.nan))
-    chain, state = prepared(model, side, evidence=evidence)
-    weights = Weights(point=1e3)
-    true = evaluate(state, chain, weights, still(model, state))
-    focal = evidence.focal[:, None]
-    assert np.nanmax(true.outline * focal) < 0.3
-    for place, size in ((3, 0.03), (4, 0.03), (2, 0.3)):
-        away = np.zeros((len(state.wrist), 6 + len(model.degrees) + model.shapes))
-        away[:, place] = size
-        moved = evaluate(state.moved(away), chain, weights, still(model, state))
-        assert np.nanmin(moved.outline * focal) > 0.5
-        assert (moved.normal.cost > true.normal.cost + 5).all()
-
-
-def test_without_masks_outlines_say_nothing(model):
-    evidence = replace(exact().evidence, mask_step=np.full_like(exact().evidence.mask_step, np.nan))
-    chain, state = prepared(model, 1, evidence=evidence)
-    terms = evaluate(state, chain, Weights(), still(model, state))
-    bare = evaluate(state, chain, Weights(outline=np.inf), still(model, state))
-    assert np.isnan(terms.outline).all() and np.array_equal(terms.normal.cost, bare.normal.cost)
-
-
 def test_triangulated_joints_draw_a_hand_home(model):
     evidence = exact().evidence
     blank = replace(evidence, cloud=np.full_like(evidence.cloud, np.nan))
