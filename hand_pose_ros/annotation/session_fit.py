@@ -117,7 +117,7 @@ def fit_session(
         HandPoseError: if the device cannot be used.
     """
     labels = SessionLabels.empty(evidence.stamps, evidence.numbers, frame_id)
-    for name in ('pixels', 'surface'):
+    for name in ('pixels', 'outline', 'surface'):
         labels.residuals[name] = np.full((len(evidence.stamps), 2), np.nan)
     for side in range(2):
         if len(_rows(evidence, side)):
@@ -132,18 +132,22 @@ def _write(labels: SessionLabels, evidence: Evidence, side: int, fitted: Fitted)
         getattr(labels, name)[rows, side] = values[seen]
     labels.joints[rows, side] = fitted.terms.joints[seen]
     labels.origin[rows, side] = FITTED
-    pixels, surface = _residuals(evidence.focal, fitted)
-    labels.residuals['pixels'][rows, side] = pixels[seen]
-    labels.residuals['surface'][rows, side] = surface[seen]
+    for name, values in _residuals(evidence.focal, fitted).items():
+        labels.residuals[name][rows, side] = values[seen]
     labels.quality[rows, side] = score(expected_error(fitted.terms))[seen]
 
 
-def _residuals(focal: Array, fitted: Fitted) -> tuple[Array, Array]:
-    """Return the mean landmark error (M,) in pixels and that of the surface (M,) in metres."""
+def _residuals(focal: Array, fitted: Fitted) -> dict[str, Array]:
+    """Return mean distances (M,) from landmarks and masks, in pixels, and the cloud, in metres."""
+    terms = fitted.terms
     inverse = fitted.evidence.inverse.cpu().numpy() / NEAR.point
-    away = fitted.terms.pixels / np.where(inverse > 0, inverse, np.nan)
+    away = terms.pixels / np.where(inverse > 0, inverse, np.nan)
     pixels = away * focal[:, None, None]
-    return row_means(pixels.transpose(1, 0, 2)), row_means(np.abs(fitted.terms.gaps))
+    return {
+        'pixels': row_means(pixels.transpose(1, 0, 2)),
+        'outline': row_means((terms.outline * focal[:, None]).T),
+        'surface': row_means(np.abs(terms.gaps)),
+    }
 
 
 def _with_gaps_filled(labels: SessionLabels) -> SessionLabels:

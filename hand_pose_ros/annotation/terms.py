@@ -5,7 +5,7 @@ view, robust weights and the deviations of the measurements: E_2d, E_3d and E_me
 ``outline_terms.py``, E_lim in ``_limit_term``.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -68,29 +68,19 @@ def evaluate(
         rates: (M, P) rates of change of the pose, per second, which bridge the lags.
         shape: whether the normal equations are wanted with the shape (M, P + K).
     """
-    return _told(compute(state, evidence, weights, rates, shape=shape))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Computed:
-    """The terms as they are on their device; see ``Terms``."""
-
-    equations: Equations
-    settled: Tensor
-    pixels: Tensor
-    belief: Tensor
-    gaps: Tensor
-    facing: Tensor
-    outline: Tensor
-    joints: Tensor
-    slopes: Tensor
+    equations, rest = compute(state, evidence, weights, rates, shape=shape)
+    normal = Normal(
+        cost=equations.cost.cpu().numpy(), gradient=equations.gradient.cpu().numpy(),
+        hessian=equations.hessian.cpu().numpy(),
+    )  # fmt: skip
+    return Terms(normal=normal, **{name: value.cpu().numpy() for name, value in rest.items()})
 
 
 def compute(
     state: HandState, evidence: ChainEvidence, weights: Weights, rates: Array, *,
     shape: bool = False,
-) -> Computed:  # fmt: skip
-    """Compute the terms; the arguments are those of ``evaluate``."""
+) -> tuple[Equations, dict[str, Tensor]]:  # fmt: skip
+    """Return the normal equations and the rest of ``Terms``, on their device, likewise."""
     posed = evidence.poser.pose(state, shape=shape)
     speed = torch.einsum(
         'mp,mpan->man', tensor_of(rates, evidence.poser.device),
@@ -109,22 +99,11 @@ def compute(
         if evidence.outlined[view] and np.isfinite(weights.outline):
             own, outline[view] = outline_equations(seen, evidence, view, weights)
             others = others + own
-    return Computed(
-        equations=settled + others, settled=settled.hessian, pixels=pixels, belief=belief,
-        gaps=gaps, facing=facing, outline=outline, joints=posed.points[..., JOINTS].mT,
-        slopes=posed.jacobian[..., JOINTS].permute(0, 3, 2, 1),
-    )  # fmt: skip
-
-
-def _told(computed: Computed) -> Terms:
-    """Bring the terms from their device."""
-    values = {entry.name: getattr(computed, entry.name) for entry in fields(Computed)}
-    equations = values.pop('equations')
-    normal = Normal(
-        cost=equations.cost.cpu().numpy(), gradient=equations.gradient.cpu().numpy(),
-        hessian=equations.hessian.cpu().numpy(),
-    )  # fmt: skip
-    return Terms(normal=normal, **{name: value.cpu().numpy() for name, value in values.items()})
+    return settled + others, {
+        'settled': settled.hessian, 'pixels': pixels, 'belief': belief, 'gaps': gaps,
+        'facing': facing, 'outline': outline, 'joints': posed.points[..., JOINTS].mT,
+        'slopes': posed.jacobian[..., JOINTS].permute(0, 3, 2, 1),
+    }  # fmt: skip
 
 
 def _landmark_term(

@@ -59,6 +59,8 @@ def test_residuals_are_pixels_and_metres(labels):
     pixels, surface = labels.residuals['pixels'], labels.residuals['surface']
     assert ((pixels > 0.3) & (pixels < 8)).all()
     assert ((surface > 2e-4) & (surface < 0.006)).all()
+    outline = labels.residuals['outline']
+    assert ((outline > 0.01) & (outline < 3)).all()
 
 
 def test_parameters_make_the_joints(labels):
