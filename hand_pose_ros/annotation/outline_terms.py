@@ -4,11 +4,10 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.annotation.chain_evidence import ChainEvidence
-from hand_pose_ros.annotation.least_squares import Equations, robust_equations
+from hand_pose_ros.annotation.least_squares import Equations, along, robust_equations
 from hand_pose_ros.annotation.silhouettes import GRID
 from hand_pose_ros.annotation.views import Projected
 from hand_pose_ros.annotation.weights import Weights
-from hand_pose_ros.hand_model.residuals import SURFACE
 
 # Every point of a hand's outline is this near one of its surface points, metres.
 COVERED = 0.012
@@ -20,7 +19,7 @@ def outline_equations(
     """Return the share of a view's masks, and their mean distance (M,) from the hands at z = 1.
 
     Args:
-        seen: the hands in that view.
+        seen: the surfaces of the hands in that view.
         evidence: whose masks they are.
         view: its number.
         weights: of the terms.
@@ -36,12 +35,12 @@ def _inside(
 ) -> tuple[Equations, Tensor]:
     """Draw surface points into the mask; also return how far they are from it (M,), cells."""
     step = evidence.step[view][:, None, None]
-    cells = (seen.plane[..., SURFACE] - evidence.corner[view][..., None]) / step  # (M, 2, S)
+    cells = (seen.plane - evidence.corner[view][..., None]) / step  # (M, 2, S)
     distance, slope = _sampled(evidence.distance[view], cells)
-    along = torch.einsum('mrs,mprs->mps', slope / step, seen.slope[..., SURFACE])
+    change = along(slope / step, seen.slope)
     used = evidence.masked[view][:, None].expand(distance.shape)
     equations, _ = robust_equations(
-        (distance / weights.outline)[:, None], (along / weights.outline)[:, :, None], used,
+        (distance / weights.outline)[:, None], (change / weights.outline)[:, :, None], used,
         weights.outline_reach / weights.outline,
     )  # fmt: skip
     return equations, distance.mean(dim=1)
@@ -55,23 +54,23 @@ def _covered(
     targets = evidence.inside[view]  # (M, T, 2)
     used = torch.isfinite(targets[..., 0]) & evidence.masked[view][:, None]
     targets = targets.nan_to_num(nan=0.0)
-    plane = seen.plane[..., SURFACE].mT  # (M, S, 2)
+    plane = seen.plane.mT  # (M, S, 2)
     place = torch.cdist(targets, plane).argmin(dim=2)  # (M, T)
     away = plane.gather(1, place[..., None].expand(-1, -1, 2)) - targets
-    depth = seen.depth[..., SURFACE].gather(1, place)
+    depth = seen.depth.gather(1, place)
     length = away.norm(dim=2)
     distance = (length - COVERED / depth).clamp(min=0.0) / step
     used = used & (distance > 0)
     size = seen.slope.shape[1]
     chosen = place[:, None, None].expand(-1, size, 2, -1)
-    slope = seen.slope[..., SURFACE].gather(3, chosen)  # (M, P, 2, T)
+    slope = seen.slope.gather(3, chosen)  # (M, P, 2, T)
     direction = away / (length * step).clamp(min=1e-9)[..., None]
-    along = torch.einsum('mtr,mprt->mpt', direction, slope)
+    change = along(direction.mT, slope)
     # The nearer the hand, the wider its surface points cover the mask.
-    deeper = seen.depth_slope[..., SURFACE].gather(2, place[:, None].expand(-1, size, -1))
-    along = along + deeper * (COVERED / depth**2 / step)[:, None]
+    deeper = seen.depth_slope.gather(2, place[:, None].expand(-1, size, -1))
+    change = change + deeper * (COVERED / depth**2 / step)[:, None]
     equations, _ = robust_equations(
-        (distance / weights.outline)[:, None], (along / weights.outline)[:, :, None], used,
+        (distance / weights.outline)[:, None], (change / weights.outline)[:, :, None], used,
         weights.outline_reach / weights.outline,
     )  # fmt: skip
     count = torch.isfinite(evidence.inside[view][..., 0]).sum(dim=1).clamp(min=1)

@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 # Frames of the neighbouring chunks that a chunk is fitted with, so that motion goes on evenly.
 _CONTEXT = 30
 # Frames the shape of the hands is estimated from.
-_SHAPE_FRAMES = 600
+_SHAPE_FRAMES = 300
 
 
 def quiet(stage: str, done: int, total: int) -> None:

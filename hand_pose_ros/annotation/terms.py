@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros.annotation.chain_evidence import ChainEvidence
-from hand_pose_ros.annotation.least_squares import Equations, robust_equations
+from hand_pose_ros.annotation.least_squares import Equations, along, robust_equations
 from hand_pose_ros.annotation.outline_terms import outline_equations
 from hand_pose_ros.annotation.posing import PosedHands, tensor_of
 from hand_pose_ros.annotation.views import Projected, projected
@@ -82,10 +82,8 @@ def compute(
 ) -> tuple[Equations, dict[str, Tensor]]:  # fmt: skip
     """Return the normal equations and the rest of ``Terms``, on their device, likewise."""
     posed = evidence.poser.pose(state, shape=shape)
-    speed = torch.einsum(
-        'mp,mpan->man', tensor_of(rates, evidence.poser.device),
-        posed.jacobian[:, : rates.shape[1]],
-    )  # fmt: skip
+    slopes = posed.jacobian[:, : rates.shape[1]].flatten(2)
+    speed = (tensor_of(rates, evidence.poser.device)[:, None] @ slopes).view(posed.points.shape)
     surface, gaps, facing = _cloud_term(posed, evidence, weights)
     settled = surface + _limit_term(evidence, state, weights, posed.jacobian)
     others = _joint_term(posed, evidence, weights)
@@ -93,10 +91,11 @@ def compute(
     pixels, belief = gaps.new_full(views, torch.nan), gaps.new_zeros(views)
     outline = gaps.new_full(views[:2], torch.nan)
     for view in range(len(evidence.rotation)):
-        seen = projected(posed, speed, evidence, view)
-        points, pixels[view], belief[view] = _landmark_term(seen, evidence, view, weights)
+        marks = projected(posed, speed, evidence, view, LANDMARKS)
+        points, pixels[view], belief[view] = _landmark_term(marks, evidence, view, weights)
         settled = settled + points
         if evidence.outlined[view] and np.isfinite(weights.outline):
+            seen = projected(posed, speed, evidence, view, SURFACE)
             own, outline[view] = outline_equations(seen, evidence, view, weights)
             others = others + own
     return settled + others, {
@@ -112,9 +111,9 @@ def _landmark_term(
     """E_2d: lay where networks see the joints onto the landmarks."""
     inverse = evidence.inverse[view] / weights.point
     used = inverse > 0
-    away = seen.plane[..., LANDMARKS] - evidence.points[view].mT
+    away = seen.plane - evidence.points[view].mT
     residual = away * inverse[:, None]
-    slope = seen.slope[..., LANDMARKS] * inverse[:, None, None]
+    slope = seen.slope * inverse[:, None, None]
     equations, belief = robust_equations(residual, slope, used, weights.point_reach)
     distance = torch.where(used, residual.square().sum(dim=1).sqrt(), torch.nan)
     return equations, distance, belief
@@ -146,8 +145,7 @@ def _cloud_term(
     used = faces & with_cloud & (away.norm(dim=1) < weights.cloud_reach)
     gap = (away * posed.normals).sum(dim=1)
     residual = torch.where(used, gap / weights.cloud, 0.0)
-    slope = torch.einsum('mas,mpas->mps', posed.normals / weights.cloud,
-                         posed.jacobian[..., SURFACE])  # fmt: skip
+    slope = along(posed.normals / weights.cloud, posed.jacobian[..., SURFACE])
     reach = weights.cloud_reach / weights.cloud
     equations, _ = robust_equations(residual[:, None], slope[:, :, None], used, reach)
     # A point without a counterpart costs as much as a far one: leaving the cloud never pays.
@@ -161,7 +159,8 @@ def _cloud_term(
 
 def _nearest(points: Tensor, cloud: Tensor) -> Tensor:
     """Return the point of the cloud (M, P, 3) that is nearest to each of (M, S, 3)."""
-    place = torch.cdist(points.float(), cloud).argmin(dim=2)
+    # Squared distances less what is the same for all points of the cloud.
+    place = (0.5 * cloud.square().sum(dim=2)[:, None] - points.float() @ cloud.mT).argmin(dim=2)
     return cloud.gather(1, place[..., None].expand(-1, -1, 3)).to(points.dtype)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.annotation.chain_evidence import ChainEvidence
+from hand_pose_ros.annotation.least_squares import along
 from hand_pose_ros.annotation.posing import PosedHands
 
 _NEAREST = 0.05  # metres; nothing nearer to a camera is projected
@@ -28,22 +29,26 @@ class Projected:
     depth_slope: Tensor
 
 
-def projected(posed: PosedHands, speed: Tensor, evidence: ChainEvidence, view: int) -> Projected:
-    """Return the hands as a view had them at its own stamp.
+def projected(
+    posed: PosedHands, speed: Tensor, evidence: ChainEvidence, view: int, chosen: slice
+) -> Projected:
+    """Return points of the hands as a view had them at its own stamp.
 
     Args:
         posed: at the frames' stamps.
         speed: (M, 3, N) of the points, m/s.
         evidence: whose view it is.
         view: its number.
+        chosen: points to project.
     """
     rotation = evidence.rotation[view]
-    moved = posed.points + evidence.lag[view][:, None, None] * speed
+    jacobian = posed.jacobian[..., chosen]
+    moved = (posed.points + evidence.lag[view][:, None, None] * speed)[..., chosen]
     seen = rotation @ moved + evidence.translation[view][..., None]
     depth = seen[:, 2].clamp(min=_NEAREST)
     plane = seen[:, :2] / depth[:, None]
     rows = rotation[:, :2, :, None] - plane[:, :, None] * rotation[:, 2][:, None, :, None]
     rows = rows / depth[:, None, None]
-    slope = torch.einsum('mran,mpan->mprn', rows, posed.jacobian)
-    deeper = torch.einsum('ma,mpan->mpn', rotation[:, 2], posed.jacobian)
+    slope = torch.stack([along(row, jacobian) for row in rows.unbind(dim=1)], dim=2)
+    deeper = along(rotation[:, 2][..., None], jacobian)
     return Projected(plane=plane, slope=slope, depth=depth, depth_slope=deeper)
