@@ -38,6 +38,7 @@ from hand_pose_ros.annotation.serial import (
 from hand_pose_ros.annotation.session_fit import fit_session, session_shape
 from hand_pose_ros.annotation.settings import Settings
 from hand_pose_ros.annotation.synthetic import SyntheticSession, synthetic_session
+from hand_pose_ros.annotation.watching import watched
 from hand_pose_ros.bags.writer import BagWriter
 from hand_pose_ros.cameras.direct_recording import DirectRecording
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
@@ -121,6 +122,12 @@ def add_fitted(errors: Errors, evidence: Evidence, truth: Array, frame_id: str) 
     compare(errors, labels, truth)
 
 
+def masked_by(evidence: Evidence, views: tuple[str, ...]) -> Evidence:
+    """Return evidence with the masks of some views alone: the annotator masks in one a body."""
+    kept = np.isin(evidence.views, views)[:, None, None]
+    return replace(evidence, mask_step=np.where(kept, evidence.mask_step, np.nan))
+
+
 def compare(errors: Errors, labels: SessionLabels, truth: Array) -> None:
     """Add the labelled hands; the truth is NaN where no camera has the hand in view."""
     seen = np.isfinite(truth).all(axis=(2, 3))
@@ -167,7 +174,8 @@ def synthetic_figures(options: argparse.Namespace) -> dict[str, dict[str, float]
             session = synthetic_session(
                 rig, stamps(options.frames), seed=seed, views=cameras, offsets=offsets
             )
-            add_fitted(errors, session.evidence, session.joints, frame_id)
+            evidence = masked_by(session.evidence, watched(rig, cameras).masks)
+            add_fitted(errors, evidence, session.joints, frame_id)
         table[name] = show(name, errors)
     for name, cameras in SERIAL_FROM.items() if options.serial > 1 else ():
         errors = Errors()

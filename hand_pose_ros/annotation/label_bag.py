@@ -7,6 +7,7 @@ from pathlib import Path
 from hand_pose_ros.annotation.label_masks import LabelledMeshes, image_places, label_mask
 from hand_pose_ros.bags import messages
 from hand_pose_ros.bags.writer import BagWriter
+from hand_pose_ros.errors import DataError
 from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.sessions.hand_messages import hands_message
 from hand_pose_ros.sessions.labels import SessionLabels, mask_topic
@@ -37,8 +38,20 @@ def write_label_bag(
     unfinished = folder.with_name(f'.{folder.name}.new')
     shutil.rmtree(unfinished, ignore_errors=True)
     partial = unfinished / folder.name
+    try:
+        _write(partial, session, labels, progress)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        # Nothing that is half done stays on a disk that may be full of it.
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write(
+    folder: Path, session: Session, labels: SessionLabels, progress: Callable[[int], None]
+) -> None:
     meshes = LabelledMeshes(labels)
-    with BagWriter(partial, compression='zstd') as writer:
+    with BagWriter(folder, compression='zstd') as writer:
         writer.add_topic(HANDS_TOPIC, messages.HANDS)
         for name, camera in session.rig.cameras.items():
             if name in session.streams and camera.camera is not None:
@@ -54,9 +67,8 @@ def write_label_bag(
                 received = _received(session, number, place.camera)
                 writer.write(mask_topic(place.camera), messages.serialised(content), received)
             progress(row + 1)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    unfinished.rmdir()
+    if writer.ending is not None:
+        raise DataError(f'{folder} cannot be written ({writer.ending.reason}): free space.')
 
 
 def hand_poses(labels: SessionLabels, row: int) -> list[HandPose]:

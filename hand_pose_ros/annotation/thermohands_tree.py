@@ -96,6 +96,7 @@ def write_thermohands(
         shutil.rmtree(root, ignore_errors=True)
         unfinished.rename(root)
     except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise DataError(
             f'{error.filename or root} cannot be written ({error.strerror}): free space.'
         ) from None

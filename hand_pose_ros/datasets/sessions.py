@@ -203,6 +203,6 @@ def _pixels(image: NDArray[Any], modality: Modality, white_hot: bool) -> NDArray
     """Return the image as samples have it: 8 bits, thermal stretched and white-hot; depth as is."""
     if modality in ('depth', 'rgb'):
         return image
-    if modality == 'thermal' and not white_hot:
-        image = np.invert(image)
-    return image if modality == 'nir' and image.dtype == np.uint8 else agc(image)
+    if modality == 'nir' and image.dtype == np.uint8:
+        return image
+    return agc(image, white_hot=white_hot)

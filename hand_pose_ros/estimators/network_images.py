@@ -74,9 +74,8 @@ class Rectifier:
         """
         image = view.stream.image
         if modality == 'thermal':
-            # Inverted before it is stretched: the percentiles keep the warm end, wherever it is.
-            warm = image if view.stream.white_hot else cv2.bitwise_not(image)
-            return self._sampled(agc(warm), view, 1.0 / 255.0)
+            warm = agc(image, white_hot=view.stream.white_hot)
+            return self._sampled(warm, view, 1.0 / 255.0)
         stretch = stretch_of(view.stream, modality)
         gain = 1.0 / (stretch.white - stretch.black)
         found = self._sampled(image, view, gain, stretch.black)

@@ -69,7 +69,7 @@ def _converted(session: Session, streams: dict[str, Any]) -> MomentImages:
 def _eight_bits(image: NDArray[Any], white_hot: bool) -> NDArray[np.uint8]:
     if image.ndim == 3:
         return np.ascontiguousarray(image)
-    grey = agc(image if white_hot else np.invert(image)) if image.dtype == np.uint16 else image
+    grey = agc(image, white_hot=white_hot) if image.dtype == np.uint16 else image
     return np.repeat(grey[..., None], 3, axis=2)
 
 

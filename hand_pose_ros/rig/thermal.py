@@ -93,16 +93,18 @@ def agc(
 
     Args:
         image: counts.
-        low, high: percentiles that become 0 and 255.
-        white_hot: whether warmer is brighter in ``image``; a black-hot image is inverted.
+        low, high: percentiles of warmth that become 0 and 255.
+        white_hot: whether warmer is brighter in ``image``; a black-hot image is inverted first,
+            so that the percentiles keep the warm end, wherever it is.
     """
     if image.dtype not in (np.uint8, np.uint16) or image.ndim != 2:
         raise ImageError(
             f'thermal images are uint8 or uint16 of shape (H, W), got {image.dtype} {image.shape}'
         )
+    if not white_hot:
+        image = np.invert(image)
     bottom, top = agc_limits(image, low, high)
     # Both steps saturate, which is the clipping to the percentiles.
     lifted = cv2.subtract(image, (bottom, 0.0, 0.0, 0.0))
     stretched = cv2.convertScaleAbs(lifted, alpha=255.0 / max(top - bottom, 1.0))
-    result = stretched if white_hot else cv2.bitwise_not(stretched)
-    return np.asarray(result, dtype=np.uint8)
+    return np.asarray(stretched, dtype=np.uint8)

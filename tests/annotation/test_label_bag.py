@@ -1,13 +1,17 @@
 """Label bag: hands and masks at the stamps of the images they belong to."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from hand_pose_ros.annotation import label_bag
 from hand_pose_ros.annotation.label_bag import HANDS_TOPIC, mask_topic, write_label_bag
 from hand_pose_ros.bags.images import image_array
 from hand_pose_ros.bags.messages import HANDS, IMAGE, deserialised, stamp_of
 from hand_pose_ros.bags.reader import BagReader
-from hand_pose_ros.errors import HandPoseError
+from hand_pose_ros.bags.writer import BagWriter
+from hand_pose_ros.errors import DataError, HandPoseError
 from hand_pose_ros.sessions.labels import REJECTED
 
 
@@ -64,3 +68,11 @@ def test_an_older_bag_is_replaced_only_when_the_new_one_is_complete(session, tru
     write_label_bag(folder, session, truth)
     assert sorted(path.name for path in folder.iterdir()) == before
     assert [path.name for path in tmp_path.iterdir()] == ['bag']
+
+
+def test_a_full_disk_leaves_the_older_bag_and_nothing_half_done(bag, session, truth, monkeypatch):
+    monkeypatch.setattr(label_bag, 'BagWriter', partial(BagWriter, reserve=10**18))
+    with pytest.raises(DataError, match=r'bag cannot be written \(.*left.*\): free space'):
+        write_label_bag(bag, session, truth)
+    assert len(messages(bag, HANDS_TOPIC, HANDS)) == len(session.sets)
+    assert [path.name for path in bag.parent.iterdir()] == ['bag']
