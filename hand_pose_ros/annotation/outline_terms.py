@@ -39,11 +39,7 @@ def _inside(
     distance, slope = _sampled(evidence.distance[view], cells)
     change = along(slope / step, seen.slope)
     used = evidence.masked[view][:, None].expand(distance.shape)
-    equations, _ = robust_equations(
-        (distance / weights.outline)[:, None], (change / weights.outline)[:, :, None], used,
-        weights.outline_reach / weights.outline,
-    )  # fmt: skip
-    return equations, distance.mean(dim=1)
+    return _equations(distance, change, used, weights), distance.mean(dim=1)
 
 
 def _covered(
@@ -56,25 +52,31 @@ def _covered(
     targets = targets.nan_to_num(nan=0.0)
     plane = seen.plane.mT  # (M, S, 2)
     place = torch.cdist(targets, plane).argmin(dim=2)  # (M, T)
-    away = plane.gather(1, place[..., None].expand(-1, -1, 2)) - targets
+    gap = plane.gather(1, place[..., None].expand(-1, -1, 2)) - targets
     depth = seen.depth.gather(1, place)
-    length = away.norm(dim=2)
+    length = gap.norm(dim=2)
     distance = (length - COVERED / depth).clamp(min=0.0) / step
     used = used & (distance > 0)
     size = seen.slope.shape[1]
     chosen = place[:, None, None].expand(-1, size, 2, -1)
     slope = seen.slope.gather(3, chosen)  # (M, P, 2, T)
-    direction = away / (length * step).clamp(min=1e-9)[..., None]
+    direction = gap / (length * step).clamp(min=1e-9)[..., None]
     change = along(direction.mT, slope)
     # The nearer the hand, the wider its surface points cover the mask.
     deeper = seen.depth_slope.gather(2, place[:, None].expand(-1, size, -1))
     change = change + deeper * (COVERED / depth**2 / step)[:, None]
+    count = torch.isfinite(evidence.inside[view][..., 0]).sum(dim=1).clamp(min=1)
+    away = (distance * used).sum(dim=1) / count
+    return _equations(distance, change, used, weights), away
+
+
+def _equations(distance: Tensor, change: Tensor, used: Tensor, weights: Weights) -> Equations:
+    """Return the share of distances (M, N) in cells and their slopes (M, P, N)."""
     equations, _ = robust_equations(
         (distance / weights.outline)[:, None], (change / weights.outline)[:, :, None], used,
         weights.outline_reach / weights.outline,
     )  # fmt: skip
-    count = torch.isfinite(evidence.inside[view][..., 0]).sum(dim=1).clamp(min=1)
-    return equations, (distance * used).sum(dim=1) / count
+    return equations
 
 
 def _sampled(maps: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,10 +88,10 @@ def _sampled(maps: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     low = held.floor().clamp(max=GRID - 2.0)
     x, y = (held - low).unbind(dim=1)
     column, row = low.long().unbind(dim=1)
-    flat = maps.flatten(1).to(places.dtype)
+    flat = maps.flatten(1)
     first = row * GRID + column
     a, b, c, d = (
-        flat.gather(1, first + offset) for offset in (0, 1, GRID, GRID + 1)
+        flat.gather(1, first + offset).to(places.dtype) for offset in (0, 1, GRID, GRID + 1)
     )  # at (0, 0), (1, 0), (0, 1), (1, 1)
     value = (a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y
     slope = torch.stack([(b - a) * (1 - y) + (d - c) * y, (c - a) * (1 - x) + (d - b) * x], dim=1)

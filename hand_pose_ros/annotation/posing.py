@@ -23,12 +23,13 @@ def checked_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
+    except RuntimeError:
+        raise HandPoseError(f'device {name!r} does not exist: use cpu, cuda or cuda:N.') from None
+    try:
         torch.zeros(1, dtype=torch.float64, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).strip().splitlines()[0].rstrip('.')
-        raise HandPoseError(
-            f'device {name!r} cannot be used ({reason}): use cpu or cuda.'
-        ) from None
+        raise HandPoseError(f'device {name!r} cannot be used ({reason}): use cpu.') from None
     return device
 
 

@@ -56,6 +56,7 @@ def test_a_session_that_fails_does_not_keep_the_others_from_being_annotated(tmp_
         (['--outputs', 'coco'], "--outputs 'coco' is unknown: use bag, thermohands or none"),
         (['--subject', '100'], '--subject is 100: use 0 to 99'),
         (['--rig', 'missing.yaml'], 'rig file missing.yaml does not exist'),
+        (['--device', 'gpu'], "device 'gpu' does not exist: use cpu, cuda or cuda:N"),
         (['--chunk', '3'], 'chunk is 3 frames: use at least 16'),
         (['--cameras', 'lwir'], "no images of camera 'lwir': use thermal, depth"),
         (['--segmenter', 'nothing:here'], "segmenter 'nothing:here' cannot be made"),
