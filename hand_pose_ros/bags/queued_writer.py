@@ -43,7 +43,12 @@ class QueuedWriter:
         return self._waiting
 
     def write(self, topic: str, data: bytes, stamp: int) -> None:
-        """Queue one message of an announced topic, see ``BagWriter.write``."""
+        """Queue one message of an announced topic, see ``BagWriter.write``.
+
+        Raises what has stopped the writing: a recording that goes on would only seem to.
+        """
+        if self._error is not None:
+            raise self._error
         with self._changed:
             if self._waiting + len(data) > self.capacity and self._queue:
                 self.dropped[topic] = self.dropped.get(topic, 0) + 1

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import yaml
@@ -214,6 +215,10 @@ def test_what_stops_the_thread_is_told(tmp_path):
     with BagWriter(tmp_path / 'bag') as bag:
         queued = QueuedWriter(bag)
         queued.write('/unknown', b'', 1)
+        deadline = time.monotonic() + 20
+        with pytest.raises(BagError, match='not announced'):
+            while time.monotonic() < deadline:
+                queued.write('/unknown', b'', 1)
         with pytest.raises(BagError, match='not announced'):
             queued.close()
 
