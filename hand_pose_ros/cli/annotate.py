@@ -11,6 +11,7 @@ from hand_pose_ros.cli.common import (
     CommandError,
     Verbs,
     add_json_option,
+    names_of,
     notices,
     progress,
     write_json,
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hand_pose_ros.annotation.settings import Settings
 
     settings = Settings(
-        estimator=arguments.estimator, cameras=_names(arguments.cameras),
+        estimator=arguments.estimator, cameras=names_of(arguments.cameras),
         segmenter=arguments.segmenter, chunk=arguments.chunk, threads=arguments.threads,
         device=arguments.device,
     )  # fmt: skip
@@ -97,12 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(',') if name.strip())
-
-
 def _outputs(text: str) -> tuple[str, ...]:
-    names = _names(text)
+    names = names_of(text)
     if names == ('none',):
         return ()
     for name in names:

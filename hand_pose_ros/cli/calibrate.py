@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hand_pose_ros.cli.common import CommandError, Verbs, add_json_option, notices, write_json
+from hand_pose_ros.cli.common import (
+    CommandError,
+    Verbs,
+    add_json_option,
+    names_of,
+    notices,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from hand_pose_ros.calibration.calibrate import Calibration, Options
@@ -106,14 +113,10 @@ def _options(arguments: argparse.Namespace) -> 'Options':
     from hand_pose_ros.rig.target import parse_target
 
     return Options(
-        target=parse_target(arguments.target), cameras=_names(arguments.cameras),
-        keep_intrinsics=_names(arguments.keep_intrinsics), fisheye=_names(arguments.fisheye),
+        target=parse_target(arguments.target), cameras=names_of(arguments.cameras),
+        keep_intrinsics=names_of(arguments.keep_intrinsics), fisheye=names_of(arguments.fisheye),
         ties=ties, moments=arguments.moments, timed=not arguments.no_time_offsets,
     )  # fmt: skip
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(',') if name.strip())
 
 
 def _write_trajectory(result: 'ExoResult', arguments: argparse.Namespace) -> int:

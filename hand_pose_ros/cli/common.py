@@ -26,6 +26,11 @@ class CommandError(HandPoseError):
     """A command that cannot do what was asked."""
 
 
+def names_of(text: str) -> tuple[str, ...]:
+    """Return the names in a list like ``a,b``, in their order."""
+    return tuple(name.strip() for name in text.split(',') if name.strip())
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--json FILE``, which every verb with results has."""
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the results as JSON')

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.annotation.label_masks import ImagePlace
+from hand_pose_ros.geometry.transforms import apply, inverse
 
 Array = NDArray[np.float64]
 
@@ -17,8 +18,7 @@ def measured_points(depth: NDArray[np.float32], place: ImagePlace, joints: Array
 
     Joints and points are in the labels' frame, metres.
     """
-    T = place.T_cam_world
-    seen = joints @ T[:3, :3].T + T[:3, 3]
+    seen = apply(place.T_cam_world, joints)
     pixels = place.intrinsics.project(seen)
     known = np.isfinite(pixels).all(axis=1)
     if not known.any():
@@ -33,4 +33,4 @@ def measured_points(depth: NDArray[np.float32], place: ImagePlace, joints: Array
     at = np.column_stack([columns, rows]) * step + low
     points = place.intrinsics.unproject(at, measured)
     away = np.linalg.norm(points[:, None] - seen[None, known], axis=2).min(axis=1)
-    return np.asarray((points[away < _REACH] - T[:3, 3]) @ T[:3, :3])
+    return apply(inverse(place.T_cam_world), points[away < _REACH])

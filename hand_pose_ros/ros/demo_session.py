@@ -16,8 +16,10 @@ from hand_pose_ros.msg import HandPose3DArray, HandTopology
 from hand_pose_ros.rig.description import RigDescription
 from hand_pose_ros.ros import bringup
 from hand_pose_ros.ros.recording import BagRecorder, RecordedTopic
+from hand_pose_ros.sessions.hand_messages import RESULTS_TOPIC
+from hand_pose_ros.sessions.recorded_rig import image_topic, info_topic
+from hand_pose_ros.sessions.truth import truth_topic
 
-RESULTS = '/hand_pose/hands'
 # Images are recorded for a tenth of a second in every so many nanoseconds.
 _IMAGE_PERIOD = 2_000_000_000
 # Compiling the simulation and loading networks for the first time takes this long at most.
@@ -32,7 +34,7 @@ class SessionError(HandPoseError):
 def recorded_topics(rig: RigDescription) -> list[RecordedTopic]:
     """What the demo records of a rig: all but most of the images."""
     topics = [
-        RecordedTopic(name=RESULTS, message=HandPose3DArray, reliable=True),
+        RecordedTopic(name=RESULTS_TOPIC, message=HandPose3DArray, reliable=True),
         RecordedTopic(name=truth_topic(rig), message=HandPose3DArray, reliable=True),
         RecordedTopic(name='/hand_pose/topology', message=HandTopology, latched=True),
         RecordedTopic(name='/tf', message=TFMessage, reliable=True),
@@ -40,16 +42,11 @@ def recorded_topics(rig: RigDescription) -> list[RecordedTopic]:
         RecordedTopic(name='/diagnostics', message=DiagnosticArray),
     ]
     for name in rig.cameras:
-        topics.append(RecordedTopic(name=f'/{name}/camera_info', message=CameraInfo))
+        topics.append(RecordedTopic(name=info_topic(name), message=CameraInfo))
         topics.append(
-            RecordedTopic(name=f'/{name}/image_raw', message=Image, period=_IMAGE_PERIOD, depth=5)
+            RecordedTopic(name=image_topic(name), message=Image, period=_IMAGE_PERIOD, depth=5)
         )
     return topics
-
-
-def truth_topic(rig: RigDescription) -> str:
-    """Where the simulated reference camera publishes the ground truth."""
-    return f'/{rig.reference}/ground_truth'
 
 
 def record_session(
@@ -93,10 +90,10 @@ def record_session(
 
 def _wait_for_results(graph: bringup.Graph, writer: BagWriter) -> None:
     end = time.monotonic() + _START_TIMEOUT
-    while not writer.counts[RESULTS]:
+    while not writer.counts[RESULTS_TOPIC]:
         if time.monotonic() > end:
             raise SessionError(
-                f'nothing came on {RESULTS} in {_START_TIMEOUT:.0f} s: see the messages of the '
-                'nodes above.'
+                f'nothing came on {RESULTS_TOPIC} in {_START_TIMEOUT:.0f} s: see the messages of '
+                'the nodes above.'
             )
         graph.spin(_STEP)

@@ -24,10 +24,11 @@ from hand_pose_ros.ros.environment import prepare
 from hand_pose_ros.ros.recorder_health import RecorderHealth
 from hand_pose_ros.ros.topic_count import TopicCount
 from hand_pose_ros.sessions.checks.stream_times import LossCounter
+from hand_pose_ros.sessions.hand_messages import RESULTS_TOPIC
 from hand_pose_ros.sessions.recorded_rig import RIG_TOPIC, image_topic, info_topic
 from hand_pose_ros.sessions.truth import truth_topic
 
-RESULTS = ('/hand_pose/hands', '/hand_pose/topology')
+RESULTS = (RESULTS_TOPIC, '/hand_pose/topology')
 # Messages that wait while the executor is busy, by size.
 _IMAGE_DEPTH = 30
 _DEPTH = 200

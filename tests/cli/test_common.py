@@ -5,7 +5,11 @@ import json
 
 import pytest
 
-from hand_pose_ros.cli.common import CommandError, require_ros, write_json
+from hand_pose_ros.cli.common import CommandError, names_of, require_ros, write_json
+
+
+def test_names_are_told_apart_by_commas():
+    assert names_of(' a, b,,a ') == ('a', 'b', 'a') and names_of('') == ()
 
 
 def test_json_is_written_where_asked(tmp_path):
