@@ -55,6 +55,18 @@ def test_both_hands_are_labelled_within_five_millimetres(session, labels):
     assert np.array_equal(labels.numbers, session.evidence.numbers)
 
 
+def test_two_views_are_three_times_as_exact_as_the_wearers_rgb_alone(session, labels):
+    """The published finding, along the ray too."""
+    blind = replace(session.evidence, cloud=np.full_like(session.evidence.cloud, np.nan))
+    alone = blind.seen_by(['rgb'])
+    lonely = fit_session(alone, session_shape(alone), 'thermal_optical_frame')
+    away, farther = (np.abs(each.joints - session.joints)[each.usable] for each in (labels, lonely))
+    assert len(farther) > 40
+    for axes in (slice(None), slice(2, 3)):
+        near, far = (np.linalg.norm(x[..., axes], axis=2).mean() for x in (away, farther))
+        assert near < 0.010 and near < far / 3
+
+
 def test_residuals_are_pixels_and_metres(labels):
     pixels, surface = labels.residuals['pixels'], labels.residuals['surface']
     assert ((pixels > 0.3) & (pixels < 8)).all()
