@@ -1,5 +1,8 @@
 """Diagnostics messages, rates and windows."""
 
+import statistics
+
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
@@ -16,7 +19,7 @@ def test_statuses_are_published_about_once_a_second(ros):
         Status(name='other', level=ERROR, message='bad', values={'count': 3}),
     ]
     diagnostics = Diagnostics(node, 'my rig', lambda: statuses)
-    ros.until(lambda: len(received) >= 2)
+    ros.until(lambda: len(received) >= 4)
     first, second = received[0].status
     assert first.name == 'rig/source: images'
     assert first.level == DiagnosticStatus.OK
@@ -24,7 +27,8 @@ def test_statuses_are_published_about_once_a_second(ros):
     assert [(v.key, v.value) for v in first.values] == [('rate (Hz)', '29.97')]
     assert second.level == DiagnosticStatus.ERROR
     times = [m.header.stamp.sec + m.header.stamp.nanosec * 1e-9 for m in received]
-    assert times[1] - times[0] == pytest.approx(1.0, abs=0.5)
+    # A busy machine may be late once; the next one comes when it was due.
+    assert statistics.median(np.diff(times)) == pytest.approx(1.0, abs=0.5)
     diagnostics.stop()
 
 
