@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hand_pose_ros.annotation.evidence import Evidence
 from hand_pose_ros.annotation.posing import Poser, tensor_of
-from hand_pose_ros.annotation.silhouettes import GRID, distances, inside_points
+from hand_pose_ros.annotation.silhouettes import GRID, distances
 from hand_pose_ros.annotation.triangulation import triangulate
 
 Indices = NDArray[np.int64]
@@ -95,7 +95,7 @@ def chain_evidence(evidence: Evidence, rows: Indices, poser: Poser) -> ChainEvid
     joints, spread = (values[:, side] for values in triangulate(part))
     known = np.asarray(np.isfinite(joints).all(axis=2))
     masked = np.asarray(np.isfinite(part.mask_step[:, :, side]) & placed)
-    distance, inside = _outlines(part, side, masked)
+    distance, (inside, _) = _distances(part, side, masked), part.mask_points(side, MASK_POINTS)
 
     def tensor(array: NDArray[np.generic]) -> Tensor:
         return tensor_of(array, device)
@@ -115,17 +115,9 @@ def chain_evidence(evidence: Evidence, rows: Indices, poser: Poser) -> ChainEvid
     )  # fmt: skip
 
 
-def _outlines(
-    part: Evidence, side: int, masked: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return the distances from all masks (V, M, GRID, GRID), and points on them."""
-    distance = np.zeros((*masked.shape, GRID, GRID), np.float32)
-    inside = np.full((*masked.shape, MASK_POINTS, 2), np.nan)
+def _distances(part: Evidence, side: int, masked: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the distances from all masks (V, M, GRID, GRID), cells."""
+    found = np.zeros((*masked.shape, GRID, GRID), np.float32)
     for view, row in np.argwhere(masked):
-        where = view, row, side
-        distance[view, row] = distances(part.mask[where])
-        points, _ = inside_points(
-            part.mask[where], part.mask_corner[where], part.mask_step[where], MASK_POINTS
-        )
-        inside[view, row, : len(points)] = points
-    return distance, inside
+        found[view, row] = distances(part.mask[view, row, side])
+    return found

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hand_pose_ros.annotation.evidence import Evidence
-from hand_pose_ros.annotation.silhouettes import inside_points
 from hand_pose_ros.annotation.triangulation import triangulate
 from hand_pose_ros.hand_model.model_files import HandModelData
 
@@ -77,15 +76,7 @@ def hand_evidence(
 
     placed = np.all(np.isfinite(evidence.T_cam_world), axis=(2, 3))
     joints, _ = triangulate(evidence)
-    masks = np.full((*placed.shape, MASK_POINTS, 2), np.nan)
-    spacing = np.zeros(placed.shape)
-    for view, row in np.argwhere(np.isfinite(evidence.mask_step[:, :, side])):
-        where = view, row, side
-        points, spacing[view, row] = inside_points(
-            evidence.mask[where], evidence.mask_corner[where], evidence.mask_step[where],
-            MASK_POINTS,
-        )  # fmt: skip
-        masks[view, row, : len(points)] = points
+    masks, spacing = evidence.mask_points(side, MASK_POINTS)
     return HandEvidence(
         T_cam_world=tensor(np.where(placed[..., None, None], evidence.T_cam_world, np.eye(4))),
         exo=tuple(bool(exo) for exo in evidence.exo), focal=tensor(evidence.focal),

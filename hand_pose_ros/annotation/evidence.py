@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.annotation.silhouettes import GRID, UNKNOWN, Silhouette
+from hand_pose_ros.annotation.silhouettes import GRID, UNKNOWN, Silhouette, inside_points
 from hand_pose_ros.sessions.tables import read_table, write_table
 
 Array = NDArray[np.float64]
@@ -116,6 +116,22 @@ class Evidence:
         self.mask[where] = found.cells
         self.mask_corner[where] = found.corner
         self.mask_step[where] = found.step
+
+    def mask_points(self, side: int, most: int) -> tuple[Array, Array]:
+        """Return points on the masks of one side, (V, N, most, 2) at z = 1, and their spacing.
+
+        The points are spread evenly, NaN where there are fewer; the spacing (V, N) is 0 without a
+        mask.
+        """
+        steps = self.mask_step[:, :, side]
+        points, spacing = np.full((*steps.shape, most, 2), np.nan), np.zeros(steps.shape)
+        for view, row in np.argwhere(np.isfinite(steps)):
+            where = view, row, side
+            found, spacing[view, row] = inside_points(
+                self.mask[where], self.mask_corner[where], self.mask_step[where], most
+            )
+            points[view, row, : len(found)] = found
+        return points, spacing
 
     def save(self, path: Path) -> None:
         """Write the evidence to a npz file, whole or not at all."""

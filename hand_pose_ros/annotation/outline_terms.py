@@ -48,7 +48,7 @@ def _covered(
     """Draw the nearest surface points to mask points; also return how far they are (M,), cells."""
     step = evidence.step[view][:, None]
     targets = evidence.inside[view]  # (M, T, 2)
-    used = torch.isfinite(targets[..., 0]) & evidence.masked[view][:, None]
+    known = torch.isfinite(targets[..., 0])
     targets = targets.nan_to_num(nan=0.0)
     plane = seen.plane.mT  # (M, S, 2)
     place = torch.cdist(targets, plane).argmin(dim=2)  # (M, T)
@@ -56,7 +56,7 @@ def _covered(
     depth = seen.depth.gather(1, place)
     length = gap.norm(dim=2)
     distance = (length - COVERED / depth).clamp(min=0.0) / step
-    used = used & (distance > 0)
+    used = known & evidence.masked[view][:, None] & (distance > 0)
     size = seen.slope.shape[1]
     chosen = place[:, None, None].expand(-1, size, 2, -1)
     slope = seen.slope.gather(3, chosen)  # (M, P, 2, T)
@@ -65,8 +65,7 @@ def _covered(
     # The nearer the hand, the wider its surface points cover the mask.
     deeper = seen.depth_slope.gather(2, place[:, None].expand(-1, size, -1))
     change = change + deeper * (COVERED / depth**2 / step)[:, None]
-    count = torch.isfinite(evidence.inside[view][..., 0]).sum(dim=1).clamp(min=1)
-    away = (distance * used).sum(dim=1) / count
+    away = (distance * used).sum(dim=1) / known.sum(dim=1).clamp(min=1)
     return _equations(distance, change, used, weights), away
 
 

@@ -39,9 +39,7 @@ def restarted(chain: Chain, state: HandState, terms: Terms) -> HandState:
     shape = state.shape[0]
     pairs = [states_at_joints(chain.model, side, points, shape) for points in joints]
     best, least = state, terms.normal.cost.copy()
-    alone = replace(
-        chain, evidence=chain.evidence.take(astray), smoothness=Smoothness(gap=0.0)
-    )  # fmt: skip
+    alone = replace(chain, evidence=chain.evidence.take(astray), smoothness=Smoothness(gap=0.0))
     for place in range(len(pairs[0].wrist)):
         start = with_shape(stack_states([pair.take([place]) for pair in pairs]), shape)
         found, left = alone.fit(start, _ITERATIONS)
