@@ -240,18 +240,29 @@ def _mask(
     """Return a mask (H, W) whose border strays smoothly."""
     if noise.mask == 0:
         return mask
-    rows, columns = np.indices(mask.shape, dtype=np.float64)
     waves = generator.normal(0, 0.15, (2, 4, 2))
     phases = generator.uniform(0, 2 * np.pi, (2, 4))
+    known_rows, known_columns = np.nonzero(mask)
+    if not len(known_rows):
+        return mask
+    # No pixel of the mask comes from farther than four waves reach.
+    reach = int(np.ceil(4 * noise.mask / np.sqrt(2))) + 1
+    height, width = mask.shape
+    box = tuple(
+        slice(max(int(places.min()) - reach, 0), min(int(places.max()) + reach + 1, size))
+        for places, size in ((known_rows, height), (known_columns, width))
+    )
+    rows, columns = np.indices(mask.shape, dtype=np.float64)[:, box[0], box[1]]
     # Sums of four waves have the deviation of the square root of two.
     shifts = noise.mask / np.sqrt(2) * np.stack([
         sum(np.sin(columns * u + rows * v + phase) for (u, v), phase in zip(*ripple, strict=True))
         for ripple in zip(waves, phases, strict=True)
     ])  # fmt: skip
-    height, width = mask.shape
     y = np.clip(np.rint(rows + shifts[0]).astype(int), 0, height - 1)
     x = np.clip(np.rint(columns + shifts[1]).astype(int), 0, width - 1)
-    return mask[y, x]
+    moved = np.zeros_like(mask)
+    moved[box] = mask[y, x]
+    return moved
 
 
 def _gather(
