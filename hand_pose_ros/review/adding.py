@@ -6,7 +6,9 @@ from scipy.spatial.transform import Rotation
 
 from hand_pose_ros.annotation.label_masks import ImagePlace
 from hand_pose_ros.annotation.poses import hand_model
+from hand_pose_ros.geometry.transforms import apply
 from hand_pose_ros.hand_model.hand_pose import HandModelParameters
+from hand_pose_ros.hand_model.model_files import MIRROR_POINTS, MIRROR_ROTATIONS
 from hand_pose_ros.sessions.labels import SessionLabels
 from hand_pose_ros.skeleton import SIDES
 
@@ -23,8 +25,6 @@ _WINDOW = 2  # pixels to each side of the one that was pointed at
 _FLEXION = 0.3  # rad, of the joints of a relaxed hand
 # Of a relaxed hand, in a camera: fingers up and away, its back to the camera.
 _FINGERS, _BACK = np.array([0.0, -0.8, 0.6]), np.array([0.0, -0.6, -0.8])
-# A mirror image about x keeps axis-angle component x and negates y and z.
-_MIRROR = np.array([1.0, -1.0, -1.0])
 
 
 def first_pose(
@@ -49,23 +49,17 @@ def first_pose(
         pixel: (2,) in that image.
         depth: (H, W) of that image in metres, if it is one of a depth camera.
     """
-    start = _nearest(labels, row, side)
-    if start is None:
-        other = _nearest(labels, row, 1 - side)
-        start = _relaxed(side, place) if other is None else _mirrored(other)
-        known = other is not None
-    else:
-        known = True
+    known = _nearest(labels, row, side) or _mirrored(_nearest(labels, row, 1 - side))
+    start = known or _relaxed(side, place)
     ray = place.intrinsics.unproject(pixel[None], np.ones(1))[0]
-    T = place.T_cam_world
-    palm = T[:3, :3] @ _palm(side, start) + T[:3, 3]
+    palm = apply(place.T_cam_world, _palm(side, start)[None])[0]
     distance = float(np.linalg.norm(palm)) if known else _DISTANCE
     if depth is not None and (surface := _measured(depth, pixel)) is not None:
         distance = surface * float(np.linalg.norm(ray)) + _INSIDE
     wanted = ray / np.linalg.norm(ray) * np.clip(distance, _NEAREST, _FARTHEST)
     return HandModelParameters(
         global_orient=start.global_orient, hand_pose=start.hand_pose, betas=start.betas,
-        translation=start.translation + T[:3, :3].T @ (wanted - palm),
+        translation=start.translation + place.T_cam_world[:3, :3].T @ (wanted - palm),
     )  # fmt: skip
 
 
@@ -78,11 +72,12 @@ def _nearest(labels: SessionLabels, row: int, side: int) -> HandModelParameters 
     return labels.parameters(int(rows[np.argmin(away)]), side)
 
 
-def _mirrored(hand: HandModelParameters) -> HandModelParameters:
-    """Return the mirror image: the other hand, about the middle plane of the labels' frame."""
-    return HandModelParameters(
-        global_orient=hand.global_orient * _MIRROR, hand_pose=hand.hand_pose * _MIRROR,
-        betas=hand.betas, translation=hand.translation * [-1.0, 1.0, 1.0],
+def _mirrored(hand: HandModelParameters | None) -> HandModelParameters | None:
+    """Return the mirror image of a hand, if any, about the middle plane of the labels' frame."""
+    return hand and HandModelParameters(
+        global_orient=hand.global_orient * MIRROR_ROTATIONS,
+        hand_pose=hand.hand_pose * MIRROR_ROTATIONS,
+        betas=hand.betas, translation=hand.translation * MIRROR_POINTS,
     )  # fmt: skip
 
 
