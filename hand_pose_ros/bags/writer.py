@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 from hand_pose_ros.bags.chunks import Compression
@@ -367,11 +366,6 @@ class BagWriter:
         """Return the open writer."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Finish the bag, also after an error: what was recorded stays readable."""
         self.close()
