@@ -234,7 +234,8 @@ class HandFollower:
         """Add what networks see in crops around the hands."""
         if self._networks is None or not evidence:
             return evidence
-        places = [(track.side, self._joints(track, hand.expected)) for track, hand in evidence]
+        evidence = [(track, self._lift.followed(hand, self._views)) for track, hand in evidence]
+        places = [(track.side, self._joints(track, hand.beginning)) for track, hand in evidence]
         closer = self._networks.refine(self._views, places)
         return [
             (track, replace(hand, joints=(*hand.joints, *more)))

@@ -33,6 +33,8 @@ _FRAME = 1.0 / 30.0
 # A fit is doubted when it believes networks or depth by less than this, and given up for one
 # without depth that believes the networks by so much more.
 _SURE, _SEEN, _DISBELIEF = 0.6, 0.5, 0.2
+# A network that knows distances this well contradicts a fit this far from its joints, metres.
+_SURE_PLACE, _ELSEWHERE = 0.03, 0.03
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +50,7 @@ class HandEvidence:
         shape_knowledge: (K, K) what is really known of it.
         elapsed: seconds since the track was last fitted; None for a hand without a past.
         joints: what networks saw that see hands in 3D.
+        start: state the fit starts from, where that is not the expected one.
     """
 
     side: int
@@ -58,6 +61,12 @@ class HandEvidence:
     shape_knowledge: Array
     elapsed: float | None
     joints: tuple[NetworkHand, ...] = ()
+    start: HandState | None = None
+
+    @property
+    def beginning(self) -> HandState:
+        """State the fit starts from."""
+        return self.expected if self.start is None else self.start
 
     @property
     def is_recognised(self) -> bool:
@@ -141,6 +150,31 @@ class MetricLift:
         held, row = self._cold(hand, starts, views, depth, noise)
         return held.state.take([row]) if hand.belief(held, row) > belief - _DISBELIEF else state
 
+    def followed(self, hand: HandEvidence, views: dict[str, View]) -> HandEvidence:
+        """Move the start of a tracked hand across the view to where networks see it now.
+
+        At low frame rates, or when the wearer turns the head, a hand is a decimetre away from where
+        it was expected: no crop around that place shows it, and no fit from there finds it. How far
+        away a hand is, networks that see whole images know worse than its track.
+        """
+        if hand.elapsed is None or not hand.joints:
+            return hand
+        middle = self.model.landmarks(hand.expected, np.array([hand.side]))[0].mean(axis=0)
+        variance = self._motion_sigma(hand.elapsed, self._config.motion.wrist) ** 2
+        place = middle
+        for seen in hand.joints:
+            view = views[seen.stream]
+            found = seen.joints.mean(axis=0)
+            there = view.rotation @ place + view.translation
+            # To the same distance on the ray through its pixels.
+            away = found * (np.linalg.norm(there) / np.linalg.norm(found)) - there
+            across = seen.noise.across * float(seen.doubt.mean())
+            gain = variance / (variance + across**2)
+            place = place + gain * (away @ view.rotation)
+            variance = variance * (1.0 - gain)
+        state = hand.expected
+        return replace(hand, start=replace(state, wrist=state.wrist + (place - middle)))
+
     def _cold(
         self, hand: HandEvidence, starts: HandState, views: dict[str, View], depth: View | None,
         noise: Noise,
@@ -168,7 +202,7 @@ class MetricLift:
         A hand that networks see in 3D is also fitted without the depth image, where a fit with it
         leaves them: a surface that is not the hand's own may pull it away.
         """
-        fit = self._fit(hands, views, depth)
+        fit = self._restarted(self._fit(hands, views, depth), hands, views, depth)
         if depth is None:
             return fit
         doubted = [
@@ -185,17 +219,37 @@ class MetricLift:
                 fit = fit.with_hand(row, free, place)
         return fit
 
+    def _restarted(
+        self, fit: Fit, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
+    ) -> Fit:
+        """Fit hands again that lie elsewhere than a network sees them, from there; keep the better.
+
+        A fit that starts too far away ends on a wrong surface and takes the network for wrong.
+        """
+        tried: list[tuple[int, HandEvidence]] = []
+        for row, hand in enumerate(hands):
+            for seen in hand.joints:
+                joints = seen.joints_in(views[seen.stream])
+                apart = np.linalg.norm(fit.joints[row] - joints, axis=1).mean()
+                if seen.noise.along < _SURE_PLACE and apart > _ELSEWHERE:
+                    starts = states_at_joints(self.model, hand.side, joints, hand.expected.shape[0])
+                    tried += [
+                        (row, replace(hand, start=starts.take([number])))
+                        for number in range(len(starts.wrist))
+                    ]
+        if not tried:
+            return fit
+        others = self._fit([hand for _, hand in tried], views, depth)
+        for place, (row, _) in enumerate(tried):
+            if others.cost[place] < fit.cost[row]:
+                fit = fit.with_hand(row, others, place)
+        return fit
+
     def _fit(
         self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
     ) -> Fit:
         measurements = self._measurements(hands, views, depth)
-        states = [hand.expected for hand in hands]
-        mean = HandState(
-            rotation=np.concatenate([state.rotation for state in states]),
-            wrist=np.concatenate([state.wrist for state in states]),
-            angles=np.concatenate([state.angles for state in states]),
-            shape=np.concatenate([state.shape for state in states]),
-        )
+        mean = stack_states([hand.expected for hand in hands])
         problem = Problem(
             model=self.model,
             sides=np.array([hand.side for hand in hands]),
@@ -209,7 +263,8 @@ class MetricLift:
             noise=self._config.noise,
             rate=np.stack([hand.rate for hand in hands]),
         )
-        fit = problem.fit(mean, self._config.iterations)
+        start = stack_states([hand.beginning for hand in hands])
+        fit = problem.fit(start, self._config.iterations)
         points = measurements.points
         if points is None or measurements.joints is None:
             return fit
@@ -231,10 +286,14 @@ class MetricLift:
         """Return how much the prediction counts (P - K,)."""
         if hand.elapsed is None:
             return np.zeros(self.freedom)
-        motion, frames = self._config.motion, max(hand.elapsed / _FRAME, 0.5)
+        motion = self._config.motion
         angles = [motion.angle] * (self.freedom - 6)
         sigma = np.array([motion.rotation] * 3 + [motion.wrist] * 3 + angles)
-        return 1.0 / (sigma * frames) ** 2
+        return 1.0 / self._motion_sigma(hand.elapsed, sigma) ** 2
+
+    def _motion_sigma(self, elapsed: float, sigma: Array) -> Array:
+        """Return standard deviations of a prediction from those after a thirtieth of a second."""
+        return sigma * max(elapsed / _FRAME, 0.5)
 
     def _points(
         self, hands: Sequence[HandEvidence], views: dict[str, View]

@@ -10,6 +10,7 @@ from hand_pose_ros.errors import HandPoseError, ModelError
 from hand_pose_ros.estimators import fusion, trained_models
 from hand_pose_ros.estimators.fusion import FusionEstimator
 from hand_pose_ros.estimators.fusion_stages import FusionStages
+from hand_pose_ros.estimators.network_hands import NetworkNoise
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
 from hand_pose_ros.networks.checkpoint import save_checkpoint
@@ -137,6 +138,46 @@ def test_a_track_that_left_its_hand_is_taken_back_there(make):
     poses = estimator.estimate(frame(3, ('thermal', 'depth')))
     assert {pose.track_id for pose in poses} == numbers
     assert all(pose.state == 'tracked' and error(pose) < 0.01 for pose in poses)
+
+
+def moved_away(estimator, step):
+    """Move what the estimator knows of its hands by a step (3,) in metres."""
+    for track in estimator._tracker.tracks:
+        track.state = replace(track.state, wrist=track.state.wrist + np.array(step))
+
+
+@pytest.mark.parametrize('streams', [('thermal', 'depth'), ('thermal',)])
+def test_a_hand_that_jumped_is_looked_at_where_therformer_sees_it(make, streams):
+    """As at ten frames a second, when the wearer turns the head."""
+    refiner = FakeRefiner(streams[-1], noise=0.002)
+    looks = []
+    original = refiner.refine
+    refiner.refine = lambda *given: looks.append(original(*given)) or looks[-1]
+    estimator = make(therformer=FakeFinder(noise=0.01), densereg=refiner)
+    follow(estimator, streams, 3)
+    moved_away(estimator, (0.13, 0.0, 0.0))  # no crop this far away shows the hand
+    poses = estimator.estimate(frame(5, streams))
+    assert all(hand is not None for hand in looks[-1])
+    assert all(pose.state == 'tracked' and error(pose) < 0.012 for pose in poses)
+
+
+class SureRefiner(FakeRefiner):
+    """Knows where hands are to a few millimetres."""
+
+    def hand(self, side, views):
+        noise = NetworkNoise(across=0.004, along=0.006, shape=0.004)
+        return replace(super().hand(side, views), noise=noise)
+
+
+def test_a_fit_from_too_far_away_starts_again_where_a_sure_network_sees_the_hand(make):
+    """From there the network's joints are outliers, which a robust fit leaves alone."""
+    finder = FakeFinder()
+    estimator = make(therformer=finder, densereg=SureRefiner('thermal', noise=0.002))
+    follow(estimator, ('thermal',), 3)
+    finder.shift = np.array([0.0, 0.0, -0.09])  # as wrong as the track
+    moved_away(estimator, (0.0, 0.0, -0.09))
+    poses = estimator.estimate(frame(5, ('thermal',)))
+    assert all(pose.state == 'tracked' and error(pose) < 0.012 for pose in poses)
 
 
 def test_an_alien_surface_does_not_pull_a_hand_away(make):
