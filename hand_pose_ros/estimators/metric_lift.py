@@ -160,7 +160,7 @@ class MetricLift:
         if hand.elapsed is None or not hand.joints:
             return hand
         middle = self.model.landmarks(hand.expected, np.array([hand.side]))[0].mean(axis=0)
-        variance = self._motion_sigma(hand.elapsed, self._config.motion.wrist) ** 2
+        variance = (self._config.motion.wrist * _frames(hand.elapsed)) ** 2
         place = middle
         for seen in hand.joints:
             view = views[seen.stream]
@@ -289,11 +289,7 @@ class MetricLift:
         motion = self._config.motion
         angles = [motion.angle] * (self.freedom - 6)
         sigma = np.array([motion.rotation] * 3 + [motion.wrist] * 3 + angles)
-        return 1.0 / self._motion_sigma(hand.elapsed, sigma) ** 2
-
-    def _motion_sigma(self, elapsed: float, sigma: Array) -> Array:
-        """Return standard deviations of a prediction from those after a thirtieth of a second."""
-        return sigma * max(elapsed / _FRAME, 0.5)
+        return 1.0 / (sigma * _frames(hand.elapsed)) ** 2
 
     def _points(
         self, hands: Sequence[HandEvidence], views: dict[str, View]
@@ -328,3 +324,8 @@ class MetricLift:
             relative_depth=relative,
             hint_sigma=hint_sigma,
         )
+
+
+def _frames(elapsed: float) -> float:
+    """Return how many times as far as in a thirtieth of a second a hand strays, at least half."""
+    return max(elapsed / _FRAME, 0.5)

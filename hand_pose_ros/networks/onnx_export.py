@@ -151,7 +151,7 @@ def _therformer(network: nn.Module, config: Any) -> list[Part]:
             name='decode',
             module=_Decode(network),
             inputs={
-                'features': torch.rand(1, frames if free else 1, config.features),
+                'features': torch.rand(1, frames if free else 1, config.token),
                 'intrinsics': _intrinsics(frames if free else 1, columns, rows),
             },
             outputs=('joints', 'pixels', 'depth'),

@@ -20,7 +20,9 @@ from hand_pose_ros.networks.resnet import ResNet
 from hand_pose_ros.networks.therformer_blocks import (
     HAND_JOINTS,
     JOINTS,
+    STRIDE,
     Downsampler,
+    JointMaps,
     MaskHead,
     Pool,
     PoseHead,
@@ -32,7 +34,6 @@ from hand_pose_ros.networks.therformer_blocks import (
 
 Sensor = Literal['thermal', 'nir', 'rgb', 'depth']
 
-STRIDE = 8
 # Rows and columns of the images that the downsampler fits: thermal, and all others.
 IMAGE_SIZES: tuple[tuple[int, int], ...] = ((256, 320), (240, 320))
 LONGEST = 64  # frames
@@ -65,6 +66,8 @@ class TherFormerConfig:
         spatial_hidden: width inside its feed-forward networks.
         down_channels: of the three strided convolutions.
         pool: how the last map becomes a vector; ``avg`` loses the layout (ablation).
+        joint_maps: channels of the maps that give a first answer, which the head corrects; 0 leaves
+            them out, as published.
         features: length of a frame's vector.
         temporal_layers: of the temporal encoder.
         temporal_heads: of the temporal encoder.
@@ -89,6 +92,7 @@ class TherFormerConfig:
     spatial_hidden: int = 1024
     down_channels: tuple[int, int, int] = (256, 128, 128)
     pool: Pool = 'conv_flatten'
+    joint_maps: int = 0
     features: int = 512
     temporal_layers: int = 2
     temporal_heads: int = 8
@@ -119,6 +123,16 @@ class TherFormerConfig:
                 f'{self.heads} and {self.temporal_heads} heads: choose divisors'
             )
 
+    @property
+    def answer(self) -> int:
+        """Length of the first answer of the joint maps, 0 without."""
+        return 3 * JOINTS if self.joint_maps else 0
+
+    @property
+    def token(self) -> int:
+        """Length D of what is kept of a frame: its vector and its first answer."""
+        return self.features + self.answer
+
     @classmethod
     def base(cls, sensor: Sensor = 'thermal') -> 'TherFormerConfig':
         """Return the published network for a sensor."""
@@ -142,6 +156,7 @@ class TherFormerConfig:
             points=4,
             spatial_hidden=128,
             down_channels=(128, 128, 128),
+            joint_maps=64,
             features=256,
             temporal_heads=4,
             temporal_hidden=1024,
@@ -158,12 +173,15 @@ class TherFormerOutput:
         pixels: (N, 42, 2) in the image.
         depth: (N, 42, 1) metres.
         mask_logits: (N, 1, h, w) of any hand, one cell for 8 x 8 pixels.
+        joint_logits: (N, 42, h, w) of the cell that each joint lies in, where the network has such
+            maps and whole clips were given.
     """
 
     joints: Tensor
     pixels: Tensor
     depth: Tensor
     mask_logits: Tensor
+    joint_logits: Tensor | None = None
 
     @property
     def anchor_rate(self) -> Tensor:
@@ -193,11 +211,19 @@ class TherFormer(nn.Module):
             for _ in range(config.spatial_layers if config.spatial_encoder else 0)
         )
         self.down = Downsampler(width, config.down_channels, config.features, config.pool)
+        if config.joint_maps:
+            self.joint_maps = JointMaps(
+                width, config.down_channels, config.joint_maps, config.depth_offset
+            )
+            self.place = nn.Linear(3 * JOINTS, config.features)
         self.temporal = TemporalEncoder(
             config.features, config.temporal_heads, config.temporal_hidden,
             config.temporal_layers, LONGEST,
         )  # fmt: skip
-        self.head = PoseHead(config.features, config.head_width, config.depth_offset)
+        self.head = PoseHead(
+            config.features, config.head_width, config.depth_offset,
+            corrects=bool(config.joint_maps),
+        )  # fmt: skip
         cells = max(rows * columns for rows, columns in IMAGE_SIZES) // STRIDE**2
         self.register_buffer('position', positional_table(cells, width), persistent=False)
 
@@ -222,21 +248,27 @@ class TherFormer(nn.Module):
                 f'therformer got {images.shape[0]} images for clips of {frames} frames: give whole '
                 f'clips of at most {LONGEST} frames'
             )
-        features, mask_logits = self.encode(images)
+        features, mask_logits, joint_logits = self._encode(images)
         joints, pixels, depth = self.decode(
             features.unflatten(0, (-1, frames)), intrinsics, not_padding,
             image_size=(images.shape[2], images.shape[3]), depth_offset=depth_offset,
         )  # fmt: skip
-        return TherFormerOutput(joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits)
+        return TherFormerOutput(
+            joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits,
+            joint_logits=joint_logits,
+        )  # fmt: skip
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn images (N, 3, H, W) into vectors (N, features) and mask logits (N, 1, h, w).
+        """Turn images (N, 3, H, W) into vectors (N, D) and mask logits (N, 1, h, w).
 
-        Frames do not influence each other.
+        D is ``config.token``. Frames do not influence each other.
 
         Raises:
             ModelError: the images have another size.
         """
+        return self._encode(images)[:2]
+
+    def _encode(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         if images.ndim != 4 or images.shape[1] != 3:
             raise ModelError(
                 f'therformer takes images (N, 3, H, W), got {tuple(images.shape)}: give single '
@@ -256,21 +288,31 @@ class TherFormer(nn.Module):
                 guide = mask if self.config.mask_guidance else None
                 tokens = layer(tokens, position, guide, size)
             x = tokens.transpose(1, 2).unflatten(2, size)
-        return self.down(x), mask_logits
+        vector, levels = self.down(x)
+        if not self.config.joint_maps:
+            return vector, mask_logits, None
+        answer, joint_logits = self.joint_maps(x, levels)
+        return torch.cat([vector, answer.flatten(1)], dim=1), mask_logits, joint_logits
 
     def decode(
         self, features: Tensor, intrinsics: Tensor, not_padding: Tensor | None = None, *,
         image_size: tuple[int, int] | None = None, depth_offset: float | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """Turn vectors of clips (B, T, features) into joints; see ``forward``.
+        """Turn vectors of clips (B, T, D) into joints; see ``forward``.
 
         Returns:
             joints (B T, 42, 3) in metres, pixels (B T, 42, 2) and depth (B T, 42, 1) in metres.
         """
-        tokens = self.temporal(features, not_padding).flatten(0, 1)
+        vectors, answers = features.split([self.config.features, self.config.answer], dim=2)
+        if self.config.joint_maps:
+            vectors = vectors + self.place(answers)
+        tokens = self.temporal(vectors, not_padding).flatten(0, 1)
         with full_precision(tokens):
             # 16 bits would round pixels to halves and depths to millimetres.
-            raw = self.head(tokens.to(self.head[0].weight.dtype)).unflatten(1, (JOINTS, 3))
+            raw = self.head(tokens.to(self.head[0].weight.dtype))
+            if self.config.joint_maps:
+                raw = raw + answers.flatten(0, 1)
+            raw = raw.unflatten(1, (JOINTS, 3))
             pixels, depth, joints = decode_joints(
                 raw, intrinsics, image_size or self.config.image_size,
                 self.config.depth_offset if depth_offset is None else depth_offset,
@@ -317,7 +359,7 @@ class TherFormerStream:
         frames = self.network.config.frames
         vector, mask_logits = self._encode(image)
         self._features = [*self._features, vector][-frames:]
-        features = torch.stack(self._features, dim=1)  # (1, T, features)
+        features = torch.stack(self._features, dim=1)  # (1, T, D)
         # Windows that still grow are not worth a recording each.
         decode = self._decode if features.shape[1] == frames else self._plain_decode
         joints, pixels, depth = decode(
@@ -331,7 +373,7 @@ class TherFormerStream:
     def _plain_decode(
         self, features: Tensor, intrinsics: Tensor, *, image_size: tuple[int, int]
     ) -> tuple[Tensor, ...]:
-        """Return joints, pixels and depth of the last frame of a window (1, T, features)."""
+        """Return joints, pixels and depth of the last frame of a window (1, T, D)."""
         every = self.network.decode(
             features, intrinsics.expand(features.shape[1], 3, 3), image_size=image_size
         )

@@ -1,4 +1,4 @@
-"""Parts of TherFormer: mask head, downsampler, temporal encoder, pose head, 2.5D decoding."""
+"""Parts of TherFormer: mask head, downsampler, joint maps, temporal encoder, pose head."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from hand_pose_ros.networks.precision import full_precision
+
+# Pixels of an image per cell of the map.
+STRIDE = 8
 
 Pool = Literal['conv_flatten', 'avg']
 
@@ -79,10 +84,71 @@ class Downsampler(nn.Module):
         cells = 20 if pool == 'conv_flatten' else 1
         self.linear = nn.Linear(channels[-1] * cells, features)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, width, 32 or 30, 40) to (N, features)."""
-        x = self.convolutions(x)  # (N, C, 4, 5)
-        return self.linear(x.flatten(1) if self.pool == 'conv_flatten' else x.mean(dim=(2, 3)))
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Map (N, width, 32 or 30, 40) to (N, features); also return the three maps on the way."""
+        levels = []
+        for number, layer in enumerate(self.convolutions):
+            x = layer(x)
+            if number % 3 == 2:
+                levels.append(x)  # the last is (N, C, 4, 5)
+        vector = x.flatten(1) if self.pool == 'conv_flatten' else x.mean(dim=(2, 3))
+        return self.linear(vector), levels
+
+
+class JointMaps(nn.Module):
+    """First answer of a frame: where in the map each joint is seen, and how far away it is there.
+
+    What is learnt of a hand in one place holds in all others, which a flattened map has to learn
+    place by place. The coarse maps of the downsampler come back down, so that every cell knows its
+    surroundings. Not in the paper; its head corrects this answer.
+    """
+
+    def __init__(self, width: int, channels: Sequence[int], hidden: int, depth_offset: float):
+        """Make maps of ``hidden`` channels from tokens of ``width`` and three coarser maps."""
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(one, hidden, 1) for one in (width, *channels))
+        self.merge = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(hidden, hidden, 3, 1, 1, bias=False),
+                group_norm(hidden),
+                nn.ReLU(inplace=True),
+            )
+            for _ in channels
+        )
+        self.out = nn.Conv2d(hidden, 2 * JOINTS, 1)
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)
+            self.out.bias.zero_()
+            self.out.bias[JOINTS:] = _start_depth(depth_offset)
+
+    def forward(self, x: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Read the maps.
+
+        Args:
+            x: (N, width, h, w).
+            levels: of the downsampler, fine to coarse.
+
+        Returns:
+            (u', v', z') of the joints (N, 42, 3) and the logits (N, 42, h, w) of their cells.
+        """
+        maps = [layer(one) for layer, one in zip(self.lateral, (x, *levels), strict=True)]
+        y = maps.pop()
+        for layer in self.merge:
+            finer = maps.pop()
+            y = layer(functional.interpolate(y, finer.shape[-2:]) + finer)
+        with full_precision(y):
+            out = self.out(y.to(self.out.weight.dtype)).float()
+            logits, depth = out.split(JOINTS, dim=1)
+            share = logits.flatten(2).softmax(dim=2)  # (N, 42, h w)
+            along_x, along_y = (
+                (torch.arange(count, device=y.device) + 0.5) * STRIDE - 0.5 - STRIDE * count / 2
+                for count in (y.shape[3], y.shape[2])
+            )
+            shares = share.unflatten(2, y.shape[-2:])
+            u = (shares.sum(dim=2) * along_x).sum(dim=2)
+            v = (shares.sum(dim=3) * along_y).sum(dim=2)
+            z = (share * depth.flatten(2)).sum(dim=2)
+        return torch.stack([u / PIXEL_UNIT, v / PIXEL_UNIT, z], dim=2), logits
 
 
 class TemporalLayer(nn.Module):
@@ -152,19 +218,30 @@ class TemporalEncoder(nn.Module):
 class PoseHead(nn.Sequential):
     """From a frame's vector to (u', v', z') of 42 joints; starts with a pair of hands."""
 
-    def __init__(self, features: int, hidden: int, depth_offset: float) -> None:
-        """Make the head; its first answers are near a pair of hands 0.46 m away."""
+    def __init__(self, features: int, hidden: int, depth_offset: float, *, corrects: bool) -> None:
+        """Make the head; its first answers are near a pair of hands 0.46 m away.
+
+        ``corrects``: it corrects another answer, at first hardly.
+        """
         super().__init__(
             nn.Linear(features, hidden), nn.LeakyReLU(),
             nn.Linear(hidden, hidden), nn.LeakyReLU(),
             nn.Linear(hidden, 3 * JOINTS),
         )  # fmt: skip
-        left = torch.tensor(_MEAN_LEFT)
-        both = torch.cat([left, left * torch.tensor([-1.0, 1.0])])
-        depth = (_MEAN_DEPTH - depth_offset) / (DEPTH_UNIT * _MEAN_FOCAL)
         with torch.no_grad():
-            bias = torch.cat([both, torch.full((JOINTS, 1), depth)], dim=1)
-            self[4].bias.copy_(bias.flatten())
+            if corrects:
+                self[4].weight.mul_(0.1)
+                self[4].bias.zero_()
+                return
+            left = torch.tensor(_MEAN_LEFT)
+            both = torch.cat([left, left * torch.tensor([-1.0, 1.0])])
+            depth = torch.full((JOINTS, 1), _start_depth(depth_offset))
+            self[4].bias.copy_(torch.cat([both, depth], dim=1).flatten())
+
+
+def _start_depth(offset: float) -> float:
+    """Return z' of hands at their mean depth."""
+    return (_MEAN_DEPTH - offset) / (DEPTH_UNIT * _MEAN_FOCAL)
 
 
 def decode_joints(

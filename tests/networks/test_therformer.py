@@ -11,7 +11,7 @@ from hand_pose_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.resnet import ResNet, count_parameters, freeze_statistics
 from hand_pose_ros.networks.therformer import TherFormer, TherFormerConfig, depth_image
-from hand_pose_ros.networks.therformer_blocks import decode_joints, positional_table
+from hand_pose_ros.networks.therformer_blocks import JointMaps, decode_joints, positional_table
 from tests.networks.therformer_scene import NIR, THERMAL, cameras, images, tiny
 
 
@@ -35,7 +35,7 @@ def test_base_has_the_published_number_of_parameters_block_by_block():
 
 @pytest.mark.parametrize(
     ('config', 'most_parameters', 'most_macs'),
-    [(TherFormerConfig.small(), 4e6, 0.7e9), (TherFormerConfig.base(), 22e6, 15e9)],
+    [(TherFormerConfig.small(), 4e6, 0.8e9), (TherFormerConfig.base(), 22e6, 15e9)],
     ids=['small', 'base'],
 )
 def test_arithmetic_per_frame(config, most_parameters, most_macs):
@@ -133,7 +133,8 @@ def test_the_depth_offset_can_be_chosen_per_call(network):
 @pytest.mark.parametrize('preset', [TherFormerConfig.small('nir'), TherFormerConfig.small()])
 def test_a_new_network_answers_with_a_pair_of_hands(preset):
     torch.manual_seed(3)
-    new = TherFormer(preset).eval()
+    # The published head; maps of joints start in the image's middle.
+    new = TherFormer(dataclasses.replace(preset, joint_maps=0)).eval()
     rows = preset.image_size[0]
     with torch.no_grad():
         output = new(images(2, rows), cameras(2))
@@ -141,6 +142,55 @@ def test_a_new_network_answers_with_a_pair_of_hands(preset):
     assert 0.2 < float(output.depth.min()) < float(output.depth.max()) < 0.7
     assert bool((hands[:, 0, :, 0].mean(dim=1) < hands[:, 1, :, 0].mean(dim=1)).all())
     assert bool(((output.pixels > 0) & (output.pixels < torch.tensor([320, rows]))).all())
+
+
+def test_maps_of_joints_answer_with_their_certain_cells():
+    torch.manual_seed(0)
+    maps = JointMaps(8, (8, 8, 8), 16, 0.0)
+    levels = [torch.rand(2, 8, *size) for size in ((15, 20), (8, 10), (4, 5))]
+    answer, logits = maps(torch.rand(2, 8, 30, 40), levels)
+    assert (answer.shape, logits.shape) == ((2, 42, 3), (2, 42, 30, 40))
+    # Hardly trained, all joints lie about the image's middle, at the mean depth.
+    assert float(answer[..., :2].abs().max()) < 0.3
+    torch.testing.assert_close(answer[..., 2], torch.full((2, 42), 460 / 205), atol=0.3, rtol=0)
+    with torch.no_grad():  # joint 5 in cell 7, 22 (row, column): its logits follow the first map
+        maps.out.weight.zero_()
+        maps.out.weight[5, 0] = 1000.0
+        maps.merge[2] = OneCell((7, 22))
+        answer, logits = maps(torch.rand(2, 8, 30, 40), levels)
+    assert logits[0, 5].argmax() == 7 * 40 + 22
+    pixels = answer[:, 5, :2] * 100 + torch.tensor([160.0, 120.0])
+    torch.testing.assert_close(pixels, torch.tensor([[179.5, 59.5]]).expand(2, 2))
+
+
+class OneCell(torch.nn.Module):
+    """Maps that are 1 in one cell."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, y):
+        y = torch.zeros_like(y)
+        y[:, :, self.cell[0], self.cell[1]] = 1
+        return y
+
+
+def test_the_head_corrects_what_the_maps_say():
+    config = dataclasses.replace(tiny().config, joint_maps=16)
+    assert (config.answer, config.token) == (126, config.features + 126)
+    network = TherFormer(config).eval()
+    with torch.no_grad():
+        features, _ = network.encode(images(1))
+        head = network.head[4]
+        head.weight.zero_()
+        _, pixels, depth = network.decode(features[None], cameras(1))
+        head.bias.copy_(torch.tensor([0.1, 0.2, 0.5]).repeat(42))
+        _, moved, deeper = network.decode(features[None], cameras(1))
+    said = features[:, -126:].unflatten(1, (42, 3))
+    torch.testing.assert_close(pixels, said[..., :2] * 100 + torch.tensor([160.0, 128.0]))
+    torch.testing.assert_close(moved - pixels, torch.tensor([10.0, 20.0]).expand(1, 42, 2))
+    torch.testing.assert_close(deeper - depth, torch.full((1, 42, 1), 0.5e-3 * 204.769))
 
 
 def test_positional_codes_are_the_classic_table():

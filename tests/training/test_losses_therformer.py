@@ -35,10 +35,21 @@ def perfect(batch, logit=30.0):
     )
 
 
+def located(batch, logit, mask=30.0):
+    """The perfect output that is sure of the cells in which the joints lie."""
+    cells = ((batch.pixels.flatten(1, 2) + 0.5) / 8).floor().long()  # (N, 42, 2)
+    known = (cells >= 0).all(-1) & (cells < torch.tensor([40, 32])).all(-1)
+    maps = torch.zeros(len(cells), 42, 32, 40)
+    frames, joints = known.nonzero(as_tuple=True)
+    x, y = cells[frames, joints].unbind(-1)
+    maps[frames, joints, y, x] = logit
+    return dataclasses.replace(perfect(batch, mask), joint_logits=maps)
+
+
 def learnable(output):
     """The output with its tensors as leaves, and these."""
-    fields = [field.name for field in dataclasses.fields(output)]
-    leaves = {name: getattr(output, name).clone().requires_grad_() for name in fields}
+    given = {name: value for name, value in vars(output).items() if value is not None}
+    leaves = {name: value.clone().requires_grad_() for name, value in given.items()}
     return TherFormerOutput(**leaves), leaves
 
 
@@ -140,7 +151,7 @@ def test_the_mask_head_learns_while_capped_and_the_pose_gradient_is_its_own(batc
 def test_padded_frames_change_nothing(batch):
     keep = torch.tensor([1.0, 0.0, 1.0, 0.0])
     padded = changed(batch, not_padding=keep)
-    output = shifted(perfect(batch, logit=0.5), pixels=3.0, depth=0.02, joints=0.01)
+    output = shifted(located(batch, 2.0, mask=0.5), pixels=3.0, depth=0.02, joints=0.01)
     spoilt = [value.clone() for value in dataclasses.asdict(output).values()]
     for value in spoilt:
         value[keep == 0] = 7.0
@@ -240,3 +251,46 @@ def test_a_network_learns_a_batch_and_its_mask_makes_anchors():
     hands = (warm > 0).float().mean().item()
     assert rates[0] < 0.01
     assert 0.7 * hands < rates[-1] < 2 * hands
+
+
+def test_maps_of_joints_learn_the_cells_they_lie_in(batch):
+    # Halfway between two cells both are as true; nothing can cost less than this entropy.
+    pixels = torch.full_like(batch.pixels, 100.0 - 0.5)  # in the middle of cell 12
+    batch = changed(batch, pixels=pixels)
+    config = TherFormerLossConfig(cell_weight=2.0)
+    at = torch.tensor(12)
+    ideal = -0.5 * ((torch.arange(40) - at) / 0.75).square()
+    ideal = ideal[:32, None] + ideal[None]  # (32, 40)
+    output = dataclasses.replace(
+        perfect(batch), joint_logits=ideal.expand(4, 42, -1, -1).contiguous()
+    )
+    loss, slopes = gradients(output, batch, config)
+    shares = ideal.flatten().softmax(0)
+    assert float(loss['cells']) == pytest.approx(float(torch.special.entr(shares).sum()), rel=1e-4)
+    assert float(loss['total']) == pytest.approx(2.0 * float(loss['cells']), rel=1e-4)
+    assert float(slopes['joint_logits'].abs().max()) < 1e-7
+    even = dataclasses.replace(output, joint_logits=torch.zeros(4, 42, 32, 40))
+    assert float(therformer_loss(even, batch)['cells']) == pytest.approx(math.log(1280), rel=1e-4)
+
+
+def test_joints_outside_of_the_image_or_without_label_have_no_cell(batch):
+    pixels = batch.pixels.clone()
+    pixels[:, 0] = torch.tensor([-0.6, 100.0])  # left of the first pixel
+    pixels[:, 1, :20] = torch.nan
+    batch = changed(batch, pixels=pixels)
+    output = dataclasses.replace(
+        perfect(batch), joint_logits=torch.zeros(4, 42, 32, 40, requires_grad=True)
+    )
+    loss = therformer_loss(output, batch)
+    assert float(loss['cells']) == pytest.approx(math.log(1280), rel=1e-4)
+    (slope,) = torch.autograd.grad(loss['cells'], output.joint_logits)
+    assert float(slope[:, :41].abs().max()) == 0.0 < float(slope[:, 41].abs().max())
+    nowhere = changed(batch, pixels=torch.full_like(pixels, torch.nan))
+    assert float(therformer_loss(output, nowhere)['cells']) == 0.0
+
+
+def test_certain_maps_in_the_right_cells_cost_less_than_in_others(batch):
+    right = therformer_loss(located(batch, 8.0), batch)['cells']
+    maps = located(batch, 8.0).joint_logits
+    wrong = dataclasses.replace(perfect(batch), joint_logits=maps.roll(5, dims=3))
+    assert float(right) < float(therformer_loss(wrong, batch)['cells']) - 1.0

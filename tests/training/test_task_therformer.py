@@ -45,7 +45,7 @@ def test_every_sensor_has_its_network(stream):
     total, terms = own.loss(network, single, seeded())
     total.backward()
     assert torch.isfinite(total)
-    assert {'pixels', 'depth', 'points', 'mask', 'anchor_rate'} == set(terms)
+    assert {'pixels', 'depth', 'points', 'mask', 'cells', 'anchor_rate'} == set(terms)
     found = own.predict(network, single)
     assert found['joints'].shape == (2, 2, 21, 3)
     assert found['mask'].shape == (2, 256 // 8 if stream == 'thermal' else 30, 40)

@@ -9,6 +9,8 @@ from torch.nn import functional
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.networks.therformer import TherFormerOutput
 
+_SPREAD = 0.75
+
 
 @dataclass(frozen=True, kw_only=True)
 class TherFormerLossConfig:
@@ -18,6 +20,8 @@ class TherFormerLossConfig:
         pixel_weight: of the mean pixel error, per pixel.
         depth_weight: of the mean depth error, per metre.
         point_weight: of the mean coordinate error, per metre.
+        cell_weight: of the cross-entropy of the cells that joints lie in, where the network has
+            maps of them.
         positive_weight: of hand cells in the mask's cross-entropy.
         mask_cap: most the mask may cost, in pose losses.
         legacy_mask_loss: the released form, which takes the probability for the logit and lets the
@@ -27,6 +31,7 @@ class TherFormerLossConfig:
     pixel_weight: float = 1.0
     depth_weight: float = 100.0
     point_weight: float = 100.0
+    cell_weight: float = 5.0
     positive_weight: float = 30.0
     mask_cap: float = 0.25
     legacy_mask_loss: bool = False
@@ -47,7 +52,7 @@ def therformer_loss(
 
     Returns:
         ``pixels`` (px), ``depth`` and ``points`` (m) as mean absolute errors, ``mask`` as it
-        enters the total, and ``total``.
+        enters the total, ``cells`` where there are joint maps, and ``total``.
     """
     config = config or TherFormerLossConfig()
     kept = (batch.not_padding > 0.5)[:, None]  # (N, 1)
@@ -66,7 +71,34 @@ def therformer_loss(
     )
     labelled = (in_space | in_image).any()
     terms['mask'] = _mask_loss(output.mask_logits, batch, pose, labelled, config)
-    return {**terms, 'total': pose + terms['mask']}
+    total = pose + terms['mask']
+    if output.joint_logits is not None:
+        terms['cells'] = _cell_loss(output.joint_logits, batch, in_image)
+        total = total + config.cell_weight * terms['cells']
+    return {**terms, 'total': total}
+
+
+def _cell_loss(logits: Tensor, batch: ViewBatch, known: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the cells of known joints (N, 2, 21) in the image.
+
+    A joint belongs to the cells around it by a Gaussian of ``_SPREAD`` cells.
+    """
+    rows, columns = logits.shape[-2:]
+    cell = batch.image.shape[-1] / columns
+    places = (batch.pixels.float() + 0.5) / cell - 0.5  # (N, 2, 21, 2)
+    limits = places.new_tensor([columns, rows]) - 0.5
+    known = known & (places > -0.5).all(dim=-1) & (places < limits).all(dim=-1)
+    x, y = torch.where(known[..., None], places, 0.0).flatten(1, 2).unbind(-1)  # (N, 42)
+    shares = [
+        torch.softmax(
+            -0.5 * ((torch.arange(count, device=x.device) - at[..., None]) / _SPREAD).square(), -1
+        )
+        for count, at in ((rows, y), (columns, x))
+    ]
+    true = shares[0][..., :, None] * shares[1][..., None, :]  # (N, 42, h, w)
+    costs = -(true * logits.float().flatten(2).log_softmax(dim=2).view_as(true)).sum(dim=(2, 3))
+    known = known.flatten(1)
+    return (costs * known).sum() / known.sum().clamp(min=1)
 
 
 def _mean_error(predicted: Tensor, true: Tensor, known: Tensor) -> Tensor:
