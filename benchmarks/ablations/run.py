@@ -1,7 +1,7 @@
 """The papers' findings on the simulator: trains every variant for several seeds and compares.
 
     python benchmarks/ablations/run.py [sensors frames mask_guidance kpe dense]
-        [--seeds 0,1,2] [--scale 1.0] [--device cuda --jobs 6 --minutes 9]
+        [--seeds 0,1,2] [--scale 1.0] [--batch 1.0] [--device cuda --jobs 6 --minutes 9]
         [--cache FOLDER] [--output output/ablations] [--json FILE]
     python benchmarks/ablations/run.py --report [RESULTS.json ...]
 
@@ -67,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--seeds', default='0,1,2')
     parser.add_argument('--scale', type=float, default=1.0, metavar='FACTOR',
                         help='of the steps of every training')  # fmt: skip
+    parser.add_argument('--batch', type=float, default=1.0, metavar='FACTOR',
+                        help='of the clips of every step')  # fmt: skip
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     parser.add_argument('--jobs', type=int, default=1, help='processes')
     parser.add_argument('--threads', type=int, default=0,
@@ -87,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
             output=given.output.absolute(),
             cache=(given.cache or given.output / 'clips').absolute(),
             device=given.device, threads=given.threads or _threads(given.device, given.jobs),
-            scale=given.scale, deadline=time.time() + 60.0 * given.minutes,
+            scale=given.scale, batch=given.batch, deadline=time.time() + 60.0 * given.minutes,
         )  # fmt: skip
         seeds = [int(seed) for seed in given.seeds.split(',')]
         run_all(given.names or list(EXPERIMENTS), seeds, place, jobs=given.jobs)

@@ -61,7 +61,8 @@ class Place:
         cache: folder of rendered clips.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads of a process.
-        scale: steps of every training are multiplied by this.
+        scale: steps of every training are multiplied by this, and
+        batch: the clips of every step by this.
         deadline: ``time.time()`` at which trainings are given up.
     """
 
@@ -70,6 +71,7 @@ class Place:
     device: str = 'cpu'
     threads: int = 1
     scale: float = 1.0
+    batch: float = 1.0
     deadline: float = math.inf
 
     def folder(self, run: Run) -> Path:
@@ -118,14 +120,14 @@ def configuration(run: Run, place: Place) -> TrainingConfig:
         for parent in parents:
             level = level[parent]
         level[last] = value
-    content['data'] |= {**experiment.data(), 'cache': str(place.cache)}
+    data = experiment.data()
+    batch = max(1, round(data['batch'] * place.batch))
+    content['data'] |= {**data, 'batch': batch, 'cache': str(place.cache)}
     steps = max(1, round(content['steps'] * place.scale))
     content |= {
         'seed': run.seed, 'steps': steps, 'validate_every': steps, 'checkpoint_every': steps,
-        'threads': place.threads,
+        'threads': place.threads, 'precision': 'bfloat16',
     }  # fmt: skip
-    if place.device == 'cuda':
-        content['precision'] = 'bfloat16'
     return typed(TrainingConfig, content, f'ablation {run}')
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, MotionConfig
 from hand_pose_ros.estimators.network_config import ModelConfig
 
 STAGES = ('therformer', 'landmarks', 'densereg', 'wildhands')
@@ -15,6 +15,8 @@ class FusionConfig(LandmarksConfig):
     Attributes:
         iterations: steps of a fit that starts from a track; networks may pull it farther than
             landmarks do, so that two are not enough.
+        motion: weights of the prediction; networks see hands anew in every frame, so that it counts
+            less than with landmarks alone.
         stages: what takes part; those whose model is not installed or whose stream the rig does
             not have are left out.
         device: where networks run, unless a stage says otherwise.
@@ -23,6 +25,9 @@ class FusionConfig(LandmarksConfig):
     """
 
     iterations: int = 4
+    motion: MotionConfig = field(
+        default_factory=lambda: MotionConfig(rotation=0.24, wrist=0.03, angle=0.3)
+    )
     stages: tuple[str, ...] = STAGES
     device: str = 'auto'
     runtime: str = 'auto'

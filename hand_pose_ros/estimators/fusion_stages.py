@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.estimators.metric_lift import inside
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -16,6 +17,8 @@ Array = NDArray[np.float64]
 _SAME_SIDE, _OTHER_SIDE = 0.15, 0.05
 # Within this distance of a track a whole-image network may say the same hand twice, metres.
 _DOUBLE = 0.07
+# Share of a hand's joints that an image must show before a network is asked about it there.
+_LEAST_SHOWN = 0.6
 # Standard deviation along the view up to which a distance along it counts in full, metres.
 _SURE_DEPTH = 0.03
 
@@ -33,7 +36,13 @@ class Finder(Protocol):
 
 
 class Refiner(Protocol):
-    """A network that looks at crops around hands."""
+    """A network that looks at crops around hands.
+
+    Attributes:
+        stream: whose images it sees.
+    """
+
+    stream: str
 
     def refine(
         self, views: dict[str, View], places: Sequence[tuple[int, Array]]
@@ -95,11 +104,23 @@ class FusionStages:
     def refine(
         self, views: dict[str, View], places: Sequence[tuple[int, Array]]
     ) -> list[list[NetworkHand]]:
-        """Return what closer looks at each place show."""
+        """Return what closer looks at each place show.
+
+        Where an image shows no more than a wrist, the network would be as sure of a guess.
+        """
         found: list[list[NetworkHand]] = [[] for _ in places]
         for name, refiner in self._refiners.items():
+            view = views.get(refiner.stream)
+            if view is None:
+                continue
+            rows = [
+                row
+                for row, (_, joints) in enumerate(places)
+                if inside(view.project(joints), view.camera).mean() >= _LEAST_SHOWN
+            ]
             with self._timer.stage(name):
-                for row, hand in enumerate(refiner.refine(views, places)):
+                hands = refiner.refine(views, [places[row] for row in rows])
+                for row, hand in zip(rows, hands, strict=True):
                     if hand is not None:
                         found[row].append(hand)
         return found

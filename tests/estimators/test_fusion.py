@@ -177,7 +177,7 @@ def test_a_fit_from_too_far_away_starts_again_where_a_sure_network_sees_the_hand
     finder.shift = np.array([0.0, 0.0, -0.09])  # as wrong as the track
     moved_away(estimator, (0.0, 0.0, -0.09))
     poses = estimator.estimate(frame(5, ('thermal',)))
-    assert all(pose.state == 'tracked' and error(pose) < 0.012 for pose in poses)
+    assert all(pose.state == 'tracked' and error(pose) < 0.02 for pose in poses)
 
 
 def test_an_alien_surface_does_not_pull_a_hand_away(make):
@@ -264,6 +264,31 @@ class TestAssignment:
         [(_, joints)] = self.places(1)
         found, _ = self.STAGES.assign([self.RIGHT], [(0, joints)], self.VIEWS)
         assert found == [[self.RIGHT]]
+
+
+class TestRefinement:
+    VIEWS = views_of(frame(0, ('thermal', 'depth')))
+
+    def refine(self, stream, shift):
+        """What a refiner that always answers is asked about at the shifted left hand."""
+        refiner, asked = FakeRefiner(stream), []
+        refiner.refine = lambda views, places: asked.extend(places) or [None] * len(places)
+        joints = TRUTH[0].joints + np.array(shift)
+        found = FusionStages(None, {'densereg': refiner}, StageTimer('densereg')).refine(
+            self.VIEWS, [(1, TRUTH[1].joints), (0, joints)]
+        )
+        assert found == [[], []]
+        return [side for side, _ in asked]
+
+    def test_networks_are_asked_about_hands_that_their_images_show(self):
+        assert self.refine('depth', (0.0, 0.0, 0.0)) == [1, 0]
+
+    def test_a_hand_that_mostly_left_an_image_is_not_guessed_in_it(self):
+        for step in ((-0.5, 0.0, 0.0), (0.8, 0.0, 0.0), (0.0, 0.0, -2.0)):  # behind the camera
+            assert self.refine('depth', step) == [1]
+
+    def test_without_its_image_a_network_is_not_asked(self):
+        assert self.refine('rgb', (0.0, 0.0, 0.0)) == []
 
 
 class TestLoading:
