@@ -177,7 +177,8 @@ class TrainingConfig:
         data, augmentation, optimiser, schedule: see there.
         steps: optimiser steps of the run.
         seed: of initial weights, order, augmentation and dropout.
-        precision: ``bfloat16`` runs the network in mixed precision (GPU only).
+        precision: ``bfloat16`` runs the network in mixed precision, on GPUs and on processors that
+            know 16-bit products; elsewhere it is slow.
         ema: decay of the moving average of the weights, 0 for none; validated and exported.
         validate_every, checkpoint_every, log_every: steps.
         freeze_norm: keep the batch statistics, for fine-tuning: of the backbones, or of the whole

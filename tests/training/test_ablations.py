@@ -71,12 +71,13 @@ def test_variants_of_an_experiment_read_the_same_clips_unless_they_change_the_se
         assert all(read < next(iter(trainings)) for read in tests), 'with nothing to train on'
 
 
-def test_on_a_gpu_networks_train_in_mixed_precision(place):
-    on_gpu = dataclasses.replace(place, device='cuda', scale=0.5)
-    config, longer = configuration(THERMAL, on_gpu), configuration(THERMAL, place)
-    assert config.precision == 'bfloat16'
-    assert longer.precision == 'float32'
+def test_steps_and_batches_are_scaled_and_networks_train_in_mixed_precision(place):
+    short = dataclasses.replace(place, scale=0.5, batch=0.25)
+    config, longer = configuration(THERMAL, short), configuration(THERMAL, place)
+    assert config.precision == longer.precision == 'bfloat16'
     assert config.steps == config.validate_every == longer.steps // 2
+    assert config.data.batch == longer.data.batch // 4
+    assert configuration(THERMAL, dataclasses.replace(place, batch=1e-3)).data.batch == 1
 
 
 def test_clips_are_rendered_once_and_before_anything_that_reads_them(place):
