@@ -17,6 +17,8 @@ class FusionConfig(LandmarksConfig):
             landmarks do, so that two are not enough.
         motion: weights of the prediction; networks see hands anew in every frame, so that it counts
             less than with landmarks alone.
+        blobs: TherFormer finds hands in any light, and what it does not find is rarely one.
+        inflation: factor on standard deviations, calibrated on simulated hands.
         stages: what takes part; those whose model is not installed or whose stream the rig does
             not have are left out.
         device: where networks run, unless a stage says otherwise.
@@ -24,6 +26,8 @@ class FusionConfig(LandmarksConfig):
         therformer, densereg, wildhands: see ``ModelConfig``.
     """
 
+    blobs: bool = False
+    inflation: float = 3.7
     iterations: int = 4
     motion: MotionConfig = field(
         default_factory=lambda: MotionConfig(rotation=0.24, wrist=0.03, angle=0.3)

@@ -70,8 +70,8 @@ class HandEvidence:
 
     @property
     def is_recognised(self) -> bool:
-        """Whether any network saw the hand."""
-        return bool(self.landmarks or self.joints)
+        """Whether any network saw the hand that could have said that there is none."""
+        return bool(self.landmarks) or any(hand.finds for hand in self.joints)
 
     @property
     def presence(self) -> float:

@@ -65,6 +65,8 @@ class NetworkHand:
         confidence: (21,) probability in 0..1 that the joint is there.
         noise: standard deviations, of a hand seen with full confidence.
         spread: (21,) further standard deviation of each joint, metres.
+        finds: whether the network looked for hands in the whole image; one that looks at a crop
+            answers with a hand wherever it is asked.
         focal: of the image the network saw, pixels; turns ``noise.pixel`` into an angle.
         parameters: fitted hand model in the stream's camera, or None.
         vertices: (V, 3) metres in the stream's camera, or None.
@@ -78,6 +80,7 @@ class NetworkHand:
     confidence: Array
     noise: NetworkNoise
     spread: Array
+    finds: bool = False
     focal: float = 1.0
     parameters: HandModelParameters | None = None
     vertices: Array | None = None

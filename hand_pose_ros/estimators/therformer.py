@@ -128,6 +128,7 @@ class TherFormerFinder:
                 confidence=confidence[side],
                 noise=self._noise,
                 spread=np.zeros(JOINT_COUNT),
+                finds=True,
                 focal=float(seen.camera.intrinsics[0, 0]),
             )
             for side in range(2)

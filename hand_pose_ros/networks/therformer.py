@@ -41,6 +41,10 @@ LONGEST = 64  # frames
 # the loss, so that this stands for a chance of one in ten.
 MASK = 0.77
 
+# Mean spread of a hand's joints, pixels, at which half of the hands lie elsewhere, and how fast
+# that share grows; measured on the validation split.
+_LOST, _LOST_WIDTH = 42.0, 6.0
+
 # Depth of a zero answer by sensor, metres.
 DEPTH_OFFSETS: dict[Sensor, float] = {'thermal': 0.7, 'nir': 0.5, 'rgb': 0.5, 'depth': 0.5}
 
@@ -129,9 +133,14 @@ class TherFormerConfig:
         return 3 * JOINTS if self.joint_maps else 0
 
     @property
+    def parts(self) -> tuple[int, int, int]:
+        """Lengths of what is kept of a frame: its vector, first answer and that one's spread."""
+        return self.features, self.answer, JOINTS if self.joint_maps else 0
+
+    @property
     def token(self) -> int:
-        """Length D of what is kept of a frame: its vector and its first answer."""
-        return self.features + self.answer
+        """Length D of what is kept of a frame."""
+        return sum(self.parts)
 
     @classmethod
     def base(cls, sensor: Sensor = 'thermal') -> 'TherFormerConfig':
@@ -173,14 +182,16 @@ class TherFormerOutput:
         pixels: (N, 42, 2) in the image.
         depth: (N, 42, 1) metres.
         mask_logits: (N, 1, h, w) of any hand, one cell for 8 x 8 pixels.
-        joint_logits: (N, 42, h, w) of the cell that each joint lies in, where the network has such
-            maps and whole clips were given.
+        spread: (N, 42) standard deviation of where the maps say that a joint may lie, pixels; None
+            for a network without such maps.
+        joint_logits: (N, 42, h, w) of these maps, where whole clips were given.
     """
 
     joints: Tensor
     pixels: Tensor
     depth: Tensor
     mask_logits: Tensor
+    spread: Tensor | None = None
     joint_logits: Tensor | None = None
 
     @property
@@ -255,7 +266,7 @@ class TherFormer(nn.Module):
         )  # fmt: skip
         return TherFormerOutput(
             joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits,
-            joint_logits=joint_logits,
+            spread=_spread(self.config, features), joint_logits=joint_logits,
         )  # fmt: skip
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -291,8 +302,8 @@ class TherFormer(nn.Module):
         vector, levels = self.down(x)
         if not self.config.joint_maps:
             return vector, mask_logits, None
-        answer, joint_logits = self.joint_maps(x, levels)
-        return torch.cat([vector, answer.flatten(1)], dim=1), mask_logits, joint_logits
+        answer, spread, joint_logits = self.joint_maps(x, levels)
+        return torch.cat([vector, answer.flatten(1), spread], dim=1), mask_logits, joint_logits
 
     def decode(
         self, features: Tensor, intrinsics: Tensor, not_padding: Tensor | None = None, *,
@@ -303,7 +314,7 @@ class TherFormer(nn.Module):
         Returns:
             joints (B T, 42, 3) in metres, pixels (B T, 42, 2) and depth (B T, 42, 1) in metres.
         """
-        vectors, answers = features.split([self.config.features, self.config.answer], dim=2)
+        vectors, answers, _ = features.split(self.config.parts, dim=2)
         if self.config.joint_maps:
             vectors = vectors + self.place(answers)
         tokens = self.temporal(vectors, not_padding).flatten(0, 1)
@@ -365,7 +376,10 @@ class TherFormerStream:
         joints, pixels, depth = decode(
             features, intrinsics, image_size=(image.shape[2], image.shape[3])
         )
-        return TherFormerOutput(joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits)
+        return TherFormerOutput(
+            joints=joints, pixels=pixels, depth=depth, mask_logits=mask_logits,
+            spread=_spread(self.network.config, vector),
+        )  # fmt: skip
 
     def _plain_encode(self, image: Tensor) -> tuple[Tensor, ...]:
         return self.network.encode(image)
@@ -380,10 +394,16 @@ class TherFormerStream:
         return tuple(part[-1:] for part in every)
 
 
+def _spread(config: TherFormerConfig, features: Tensor) -> Tensor | None:
+    """Return the spread (N, 42) that is kept in the vectors (N, D) of frames, if it is."""
+    return features.split(config.parts, dim=1)[2].float() if config.joint_maps else None
+
+
 def joint_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> Tensor:
     """Return the mask's hand probability at every joint's pixel, (N, 2, 21).
 
-    It is 0 outside the image. Source: methods specification, section 4.
+    It is 0 outside the image, and less where the maps of a hand's joints do not agree on a place.
+    Source: methods specification, section 4.
 
     Args:
         output: of the network.
@@ -397,7 +417,11 @@ def joint_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> T
         align_corners=False,
     )  # (N, 1, 1, 42)  # fmt: skip
     inside = (places.abs() <= 1).all(dim=-1)
-    return (found[:, 0, 0] * inside).unflatten(1, (2, HAND_JOINTS))
+    confidence = (found[:, 0, 0] * inside).unflatten(1, (2, HAND_JOINTS))
+    if output.spread is None:
+        return confidence
+    spread = output.spread.unflatten(1, (2, HAND_JOINTS)).mean(dim=2, keepdim=True)  # (N, 2, 1)
+    return confidence * ((_LOST - spread) / _LOST_WIDTH).sigmoid()
 
 
 def hand_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> Tensor:

@@ -121,7 +121,7 @@ class JointMaps(nn.Module):
             self.out.bias.zero_()
             self.out.bias[JOINTS:] = _start_depth(depth_offset)
 
-    def forward(self, x: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Read the maps.
 
         Args:
@@ -129,7 +129,8 @@ class JointMaps(nn.Module):
             levels: of the downsampler, fine to coarse.
 
         Returns:
-            (u', v', z') of the joints (N, 42, 3) and the logits (N, 42, h, w) of their cells.
+            (u', v', z') of the joints (N, 42, 3), the standard deviation (N, 42) of where they may
+            lie in pixels, and the logits (N, 42, h, w) of their cells.
         """
         maps = [layer(one) for layer, one in zip(self.lateral, (x, *levels), strict=True)]
         y = maps.pop()
@@ -145,10 +146,13 @@ class JointMaps(nn.Module):
                 for count in (y.shape[3], y.shape[2])
             )
             shares = share.unflatten(2, y.shape[-2:])
-            u = (shares.sum(dim=2) * along_x).sum(dim=2)
-            v = (shares.sum(dim=3) * along_y).sum(dim=2)
+            in_columns, in_rows = shares.sum(dim=2), shares.sum(dim=3)
+            u = (in_columns * along_x).sum(dim=2)
+            v = (in_rows * along_y).sum(dim=2)
             z = (share * depth.flatten(2)).sum(dim=2)
-        return torch.stack([u / PIXEL_UNIT, v / PIXEL_UNIT, z], dim=2), logits
+            squares = (in_columns * along_x**2).sum(dim=2) + (in_rows * along_y**2).sum(dim=2)
+            spread = (squares - u**2 - v**2).clamp(min=0.0).detach().sqrt()
+        return torch.stack([u / PIXEL_UNIT, v / PIXEL_UNIT, z], dim=2), spread, logits
 
 
 class TemporalLayer(nn.Module):

@@ -63,6 +63,7 @@ class FakeFinder:
     """Sees the true hands in one stream, with errors as stated."""
 
     source = 'therformer'
+    finds = True
 
     def __init__(self, stream='thermal', noise=0.0, shift=(0.0, 0.0, 0.0), sides=(0, 1)):
         self.stream, self.noise, self.shift, self.sides = stream, noise, np.array(shift), sides
@@ -81,7 +82,7 @@ class FakeFinder:
             pixels=image_pixels(joints, views[self.stream]),
             confidence=np.full(21, self.confidence),
             noise=NetworkNoise(across=0.01, along=0.03, shape=max(self.noise, 0.004)),
-            spread=np.zeros(21),
+            spread=np.zeros(21), finds=self.finds,
         )  # fmt: skip
 
     def look(self, views):
@@ -94,6 +95,7 @@ class FakeRefiner(FakeFinder):
     """Sees the true hand at every place near one, if its stream is there."""
 
     source = 'densereg'
+    finds = False
 
     def refine(self, views, places):
         found = []

@@ -114,6 +114,21 @@ def test_without_any_usable_stream_hands_are_predicted_and_lost(make):
     assert states.count('lost') == 2 and 'tracked' not in states
 
 
+def test_a_network_that_only_looks_closer_does_not_keep_a_hand_that_nothing_finds(make):
+    """It answers with a hand wherever it is asked."""
+    finder = FakeFinder()
+    estimator = make(therformer=finder, densereg=FakeRefiner('thermal'))
+    follow(estimator, ('thermal', 'depth'), 3)
+    finder.sides = (1,)
+    wall = replace(dark('depth'), image=np.full_like(dark('depth').image, 2.0))
+    states = []
+    for number in range(3, 12):
+        poses = estimator.estimate(frame(number, ('thermal', 'depth'), depth=wall))
+        states.append({pose.side: pose.state for pose in poses})
+    assert states[0]['left'] == 'predicted' and 'left' not in states[-1]
+    assert [state['right'] for state in states] == ['tracked'] * 9
+
+
 def test_one_hand_is_one_hand(make):
     poses = follow(make(therformer=FakeFinder(sides=(1,))), ('thermal',))
     assert poses.keys() == {'right'}

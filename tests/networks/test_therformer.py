@@ -1,6 +1,7 @@
 """TherFormer: published size and shapes, the small network, decoding, bad input."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -148,8 +149,11 @@ def test_maps_of_joints_answer_with_their_certain_cells():
     torch.manual_seed(0)
     maps = JointMaps(8, (8, 8, 8), 16, 0.0)
     levels = [torch.rand(2, 8, *size) for size in ((15, 20), (8, 10), (4, 5))]
-    answer, logits = maps(torch.rand(2, 8, 30, 40), levels)
+    answer, spread, logits = maps(torch.rand(2, 8, 30, 40), levels)
     assert (answer.shape, logits.shape) == ((2, 42, 3), (2, 42, 30, 40))
+    # Anywhere in the image: the standard deviation of an even share of its cells.
+    anywhere = math.hypot(320, 240) / math.sqrt(12)
+    torch.testing.assert_close(spread, torch.full((2, 42), anywhere), atol=15.0, rtol=0)
     # Hardly trained, all joints lie about the image's middle, at the mean depth.
     assert float(answer[..., :2].abs().max()) < 0.3
     torch.testing.assert_close(answer[..., 2], torch.full((2, 42), 460 / 205), atol=0.3, rtol=0)
@@ -157,7 +161,8 @@ def test_maps_of_joints_answer_with_their_certain_cells():
         maps.out.weight.zero_()
         maps.out.weight[5, 0] = 1000.0
         maps.merge[2] = OneCell((7, 22))
-        answer, logits = maps(torch.rand(2, 8, 30, 40), levels)
+        answer, spread, logits = maps(torch.rand(2, 8, 30, 40), levels)
+    assert float(spread[:, 5].max()) < 0.1 < float(spread[:, 6].min())
     assert logits[0, 5].argmax() == 7 * 40 + 22
     pixels = answer[:, 5, :2] * 100 + torch.tensor([160.0, 120.0])
     torch.testing.assert_close(pixels, torch.tensor([[179.5, 59.5]]).expand(2, 2))
@@ -178,7 +183,7 @@ class OneCell(torch.nn.Module):
 
 def test_the_head_corrects_what_the_maps_say():
     config = dataclasses.replace(tiny().config, joint_maps=16)
-    assert (config.answer, config.token) == (126, config.features + 126)
+    assert config.parts == (config.features, 126, 42) and config.token == config.features + 168
     network = TherFormer(config).eval()
     with torch.no_grad():
         features, _ = network.encode(images(1))
@@ -187,7 +192,7 @@ def test_the_head_corrects_what_the_maps_say():
         _, pixels, depth = network.decode(features[None], cameras(1))
         head.bias.copy_(torch.tensor([0.1, 0.2, 0.5]).repeat(42))
         _, moved, deeper = network.decode(features[None], cameras(1))
-    said = features[:, -126:].unflatten(1, (42, 3))
+    said = features[:, -168:-42].unflatten(1, (42, 3))
     torch.testing.assert_close(pixels, said[..., :2] * 100 + torch.tensor([160.0, 128.0]))
     torch.testing.assert_close(moved - pixels, torch.tensor([10.0, 20.0]).expand(1, 42, 2))
     torch.testing.assert_close(deeper - depth, torch.full((1, 42, 1), 0.5e-3 * 204.769))

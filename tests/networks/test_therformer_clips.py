@@ -8,6 +8,7 @@ from torch import nn
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.therformer import (
+    TherFormer,
     TherFormerOutput,
     TherFormerStream,
     hand_confidence,
@@ -159,6 +160,31 @@ def test_confidence_is_interpolated_between_the_centres_of_cells():
     pixels[0, :2, 0] = torch.tensor([0.0, -0.6])
     found = joint_confidence(painted(pixels, slice(0, 2)), (256, 320))[0, 0, :2]
     assert found.tolist() == pytest.approx([1, 0])
+
+
+def test_a_hand_whose_maps_say_many_places_is_hardly_believed():
+    output = painted(torch.full((1, 42, 2), 100.0))
+    spread = torch.full((1, 42), 20.0)
+    spread[0, 21:] = 60.0
+    doubted = dataclasses.replace(output, spread=spread)
+    left, right = hand_confidence(doubted, (256, 320))[0].tolist()
+    assert right < 0.1 and left > 0.9
+    assert hand_confidence(output, (256, 320)).tolist() == [[1.0, 1.0]]
+    # A single joint that may be in two places does not make a hand doubtful.
+    spread[0, 0] = 80.0
+    assert float(hand_confidence(doubted, (256, 320))[0, 0]) > 0.9
+
+
+def test_the_stream_says_how_unsure_the_maps_are(network):
+    film = images(3)
+    with torch.no_grad():
+        clip = network(film, cameras(3), frames=3)
+    stream = TherFormerStream(network)
+    for number in range(3):
+        newest = stream.push(film[number : number + 1], cameras(1))
+        torch.testing.assert_close(newest.spread[0], clip.spread[number], atol=1e-3, rtol=1e-4)
+    published = TherFormer(dataclasses.replace(network.config, joint_maps=0)).eval()
+    assert TherFormerStream(published).push(film[:1], cameras(1)).spread is None
 
 
 def test_a_hand_off_the_mask_or_on_top_of_the_other_is_absent():
