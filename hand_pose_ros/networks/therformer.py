@@ -128,14 +128,10 @@ class TherFormerConfig:
             )
 
     @property
-    def answer(self) -> int:
-        """Length of the first answer of the joint maps, 0 without."""
-        return 3 * JOINTS if self.joint_maps else 0
-
-    @property
     def parts(self) -> tuple[int, int, int]:
         """Lengths of what is kept of a frame: its vector, first answer and that one's spread."""
-        return self.features, self.answer, JOINTS if self.joint_maps else 0
+        joints = JOINTS if self.joint_maps else 0
+        return self.features, 3 * joints, joints
 
     @property
     def token(self) -> int:
