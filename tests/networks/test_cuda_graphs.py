@@ -91,7 +91,7 @@ def test_a_stream_records_its_image_and_its_full_window(recorder):
     K[:, :2, 2] += torch.arange(7.0)[:, None]
     outputs = [stream.push(film[n : n + 1], K[n : n + 1]) for n in range(7)]
     assert [[tuple(one.shape) for one in own] for own in recorder] == [
-        [(1, 3, 256, 320)], [(1, 3, 32), (1, 3, 3)]
+        [(1, 3, 256, 320)], [(1, 3, network.config.token), (1, 3, 3)]
     ]  # fmt: skip
     for n, output in enumerate(outputs):
         window = slice(max(0, n - 2), n + 1)
