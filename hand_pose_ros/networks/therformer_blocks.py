@@ -103,7 +103,9 @@ class JointMaps(nn.Module):
     surroundings. Not in the paper; its head corrects this answer.
     """
 
-    def __init__(self, width: int, channels: Sequence[int], hidden: int, depth_offset: float):
+    def __init__(
+        self, width: int, channels: Sequence[int], hidden: int, depth_offset: float
+    ) -> None:
         """Make maps of ``hidden`` channels from tokens of ``width`` and three coarser maps."""
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(one, hidden, 1) for one in (width, *channels))
