@@ -193,7 +193,7 @@ def _look(
     for side in range(2):
         seen = apply(T_cam_world, marks[side])
         pixels = camera.project(seen)
-        inside = np.all((pixels >= 0) & (pixels <= size - 1), axis=1)
+        inside = camera.contains(pixels)
         if inside.sum() < _LEAST_INSIDE or generator.random() < noise.lost:
             continue
         nearest = np.clip(np.rint(np.nan_to_num(pixels)), 0, size - 1).astype(int)

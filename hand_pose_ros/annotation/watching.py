@@ -202,10 +202,10 @@ def _gather_clouds(
 
 def _sigma(hand: HandLandmarks, look: Look, camera: Camera) -> Array:
     """Return the deviation (21,) of landmarks on the plane z = 1."""
-    size = (camera.width - 1, camera.height - 1)
-    inside = np.all((hand.points >= 0) & (hand.points <= size), axis=1)
     scale = look.region.size / _focal(camera)
-    return load_landmark_model().sigma * scale * np.where(inside, 1.0, _OUTSIDE)
+    return (
+        load_landmark_model().sigma * scale * np.where(camera.contains(hand.points), 1.0, _OUTSIDE)
+    )
 
 
 def _focal(camera: Camera | None) -> float:
@@ -219,9 +219,7 @@ def _visible_pixels(view: View, joints: Array) -> Array | None:
     pixels = view.project(joints)
     if not np.isfinite(pixels).all():
         return None
-    size = (view.camera.width - 1, view.camera.height - 1)
-    inside = np.all((pixels >= 0) & (pixels <= size), axis=1).sum()
-    return pixels if inside >= _LEAST_INSIDE else None
+    return pixels if view.camera.contains(pixels).sum() >= _LEAST_INSIDE else None
 
 
 def _placed(view: View) -> bool:

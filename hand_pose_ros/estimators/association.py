@@ -79,9 +79,7 @@ def _place(points: Array, view: View) -> Place | None:
     pixels = view.project(points)
     if not np.isfinite(pixels).all():
         return None
-    size = (view.camera.width - 1, view.camera.height - 1)
-    inside = np.all((pixels >= 0) & (pixels <= size), axis=1)
-    if inside.mean() < _LEAST_INSIDE:
+    if view.camera.contains(pixels).mean() < _LEAST_INSIDE:
         return None
     return Place(points=pixels, region=region_from_landmarks(pixels))
 

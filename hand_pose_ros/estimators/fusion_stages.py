@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hand_pose_ros.estimators.metric_lift import inside
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -116,7 +115,7 @@ class FusionStages:
             rows = [
                 row
                 for row, (_, joints) in enumerate(places)
-                if inside(view.project(joints), view.camera).mean() >= _LEAST_SHOWN
+                if view.camera.contains(view.project(joints)).mean() >= _LEAST_SHOWN
             ]
             with self._timer.stage(name):
                 hands = refiner.refine(views, [places[row] for row in rows])

@@ -17,7 +17,6 @@ from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.network_measurements import joint_measurements, pixel_measurements
 from hand_pose_ros.estimators.rig_views import View, camera_arrays
-from hand_pose_ros.geometry.camera import Camera
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
 from hand_pose_ros.hand_model.model_files import HandModelData
@@ -84,12 +83,6 @@ class HandEvidence:
         """Return the mean weight in 0..1 that a fit, whose row this is, gave what was seen."""
         total = fit.point_weights[:, row].sum() + fit.joint_weights[:, row].sum()
         return float(total / (JOINT_COUNT * max(len(self.landmarks) + len(self.joints), 1)))
-
-
-def inside(pixels: Array, camera: Camera) -> NDArray[np.bool_]:
-    """Say which pixels (N, 2) lie in the image: (N,)."""
-    size = (camera.width - 1, camera.height - 1)
-    return np.asarray(((pixels >= 0) & (pixels <= size)).all(axis=1))
 
 
 class MetricLift:
@@ -312,7 +305,7 @@ class MetricLift:
                 size = seen.region.size / focal
                 # Landmarks outside of the image are guesses.
                 sigma[row, column] = (
-                    self._sigma * size * np.where(inside(seen.points, camera), 1.0, 4.0)
+                    self._sigma * size * np.where(camera.contains(seen.points), 1.0, 4.0)
                 )
                 hint_sigma[row, column] = self._depth_sigma[self._modalities[name]] * size
                 relative[row, column] = (seen.relative_depth - seen.relative_depth[0]) / focal

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
-from hand_pose_ros.estimators.metric_lift import HandEvidence, inside
+from hand_pose_ros.estimators.metric_lift import HandEvidence
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.tracking import Track
 from hand_pose_ros.hand_model.fitting import Fit, rotation_vectors
@@ -137,7 +137,7 @@ class ResultMaker:
 
 def _in_view(pixels: dict[str, Array], views: dict[str, View]) -> float:
     """Return the share of the joints inside the image that shows most of them."""
-    shares = (inside(points, views[name].camera).mean() for name, points in pixels.items())
+    shares = (views[name].camera.contains(points).mean() for name, points in pixels.items())
     return float(max(shares, default=0.0))
 
 

@@ -124,6 +124,12 @@ class Camera:
         depth = np.asarray(depth, dtype=np.float64).reshape(-1, 1)
         return np.column_stack([normalised * depth, depth])
 
+    def contains(self, pixels: Array) -> NDArray[np.bool_]:
+        """Say which pixels (..., 2) lie in the image: (...); NaN does not."""
+        with np.errstate(invalid='ignore'):
+            inside = (pixels >= 0) & (pixels <= (self.width - 1, self.height - 1))
+        return np.asarray(inside.all(axis=-1))
+
     def scaled(self, width: int, height: int) -> 'Camera':
         """Return this camera for the same view resampled to another size.
 

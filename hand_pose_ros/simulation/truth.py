@@ -82,7 +82,5 @@ def _pixels(joints: Array, cameras: dict[str, tuple[Camera, Array]]) -> dict[str
     result = {}
     for name, (camera, T_rig_cam) in cameras.items():
         pixels = camera.project(apply(inverse(T_rig_cam), joints)).reshape(-1, 21, 2)
-        with np.errstate(invalid='ignore'):
-            inside = np.all((pixels >= 0) & (pixels <= (camera.width - 1, camera.height - 1)), -1)
-        result[name] = np.where(inside[..., None], pixels, np.nan)
+        result[name] = np.where(camera.contains(pixels)[..., None], pixels, np.nan)
     return result

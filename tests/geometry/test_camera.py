@@ -152,3 +152,9 @@ def test_bad_calibration_is_refused(change, message):
     }
     with pytest.raises(RigError, match=message):
         Camera(**(good | change))
+
+
+def test_an_image_contains_its_outermost_pixels_and_no_unknown_ones():
+    pixels = np.array([[[0.0, 0.0], [639.0, 511.0]], [[-0.1, 5.0], [5.0, 511.1]]])
+    assert camera().contains(pixels).tolist() == [[True, True], [False, False]]
+    assert not camera().contains(np.array([np.nan, 5.0]))

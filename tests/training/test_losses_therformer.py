@@ -253,12 +253,11 @@ def test_a_network_learns_a_batch_and_its_mask_makes_anchors():
 
 
 def test_maps_of_joints_learn_the_cells_they_lie_in(batch):
-    # Halfway between two cells both are as true; nothing can cost less than this entropy.
+    # Nothing can cost less than the entropy of the Gaussian about the joint.
     pixels = torch.full_like(batch.pixels, 100.0 - 0.5)  # in the middle of cell 12
     batch = changed(batch, pixels=pixels)
     config = TherFormerLossConfig(cell_weight=2.0)
-    at = torch.tensor(12)
-    ideal = -0.5 * ((torch.arange(40) - at) / 0.75).square()
+    ideal = -0.5 * ((torch.arange(40) - 12) / 0.75).square()
     ideal = ideal[:32, None] + ideal[None]  # (32, 40)
     output = dataclasses.replace(
         perfect(batch), joint_logits=ideal.expand(4, 42, -1, -1).contiguous()

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.networks.therformer import TherFormerOutput
+from hand_pose_ros.networks.therformer_blocks import STRIDE
 
 _SPREAD = 0.75
 
@@ -84,8 +85,7 @@ def _cell_loss(logits: Tensor, batch: ViewBatch, known: Tensor) -> Tensor:
     A joint belongs to the cells around it by a Gaussian of ``_SPREAD`` cells.
     """
     rows, columns = logits.shape[-2:]
-    cell = batch.image.shape[-1] / columns
-    places = (batch.pixels.float() + 0.5) / cell - 0.5  # (N, 2, 21, 2)
+    places = (batch.pixels.float() + 0.5) / STRIDE - 0.5  # (N, 2, 21, 2)
     limits = places.new_tensor([columns, rows]) - 0.5
     known = known & (places > -0.5).all(dim=-1) & (places < limits).all(dim=-1)
     x, y = torch.where(known[..., None], places, 0.0).flatten(1, 2).unbind(-1)  # (N, 42)
