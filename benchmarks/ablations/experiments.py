@@ -161,11 +161,11 @@ def _config(
 
 
 _THERFORMER = {
-    'frames': 1, 'depth_offset': 0.0, 'input_channels': 1, 'backbone_width': 32,
+    'frames': 1, 'depth_offset': 0.0, 'input_channels': 1, 'backbone_width': 16,
     'backbone_norm': 'group', 'width': 96, 'mask_width': 48, 'mask_guidance': True,
     'spatial_encoder': True, 'spatial_layers': 1, 'heads': 4, 'points': 4, 'spatial_hidden': 96,
-    'down_channels': [128, 128, 128], 'pool': 'conv_flatten', 'features': 256, 'temporal_layers': 2,
-    'temporal_heads': 4, 'temporal_hidden': 512, 'head_width': 256,
+    'down_channels': [128, 128, 128], 'pool': 'conv_flatten', 'joint_maps': 48, 'features': 256,
+    'temporal_layers': 2, 'temporal_heads': 4, 'temporal_hidden': 512, 'head_width': 256,
 }  # fmt: skip
 _WILDHANDS = {
     'patch': 56, 'depth': 18, 'width': 32, 'stages': 2, 'global_reduction': 1,
@@ -179,7 +179,7 @@ _DENSEREG = {
     'renorm': False, 'weight_std': None,
 }  # fmt: skip
 
-_SEE = _config('therformer', _THERFORMER, stream='thermal', steps=600, learning_rate=1.5e-3,
+_SEE = _config('therformer', _THERFORMER, stream='thermal', steps=600, learning_rate=1e-3,
                augmentation={'brightness': 0.2, 'contrast': 0.2})  # fmt: skip
 
 EXPERIMENTS: dict[str, Experiment] = {

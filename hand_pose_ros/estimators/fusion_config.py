@@ -15,6 +15,8 @@ class FusionConfig(LandmarksConfig):
     Attributes:
         iterations: steps of a fit that starts from a track; networks may pull it farther than
             landmarks do, so that two are not enough.
+        near_iterations: steps of the second fit.
+        reach: no arm is longer, measured from the head.
         motion: weights of the prediction; networks see hands anew in every frame, so that it counts
             less than with landmarks alone.
         blobs: TherFormer finds hands in any light, and what it does not find is rarely one.
@@ -29,6 +31,8 @@ class FusionConfig(LandmarksConfig):
     blobs: bool = False
     inflation: float = 3.7
     iterations: int = 4
+    near_iterations: int = 4
+    reach: float = 1.0
     motion: MotionConfig = field(
         default_factory=lambda: MotionConfig(rotation=0.24, wrist=0.03, angle=0.3)
     )

@@ -384,6 +384,8 @@ class HandFollower:
 
     def _believable(self, hand: HandEvidence, fit: Fit, row: int) -> bool:
         """Say whether the images show this hand: recognised, or at least a surface in place."""
+        if np.linalg.norm(fit.joints[row].mean(axis=0)) > self.config.reach:
+            return False
         if hand.is_recognised:
             return True
         return bool(fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)

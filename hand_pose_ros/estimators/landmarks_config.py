@@ -74,6 +74,10 @@ class LandmarksConfig:
         surface: surface points laid onto the depth image.
         inflation: factor on standard deviations, calibrated on simulated hands.
         noise: weights of the residuals.
+        near_iterations: steps of a second fit that lays hands onto their surface more exactly; 0
+            for none.
+        near: weights of its residuals.
+        reach: hands farther than this from the rig's reference camera are none, metres.
         motion: weights of the prediction.
         tracking: see ``TrackingConfig``.
         position_filter: one-euro filter of the wrist, metres.
@@ -97,6 +101,11 @@ class LandmarksConfig:
     surface: int = 128
     inflation: float = 1.5
     noise: Noise = field(default_factory=Noise)
+    near_iterations: int = 0
+    near: Noise = field(
+        default_factory=lambda: Noise(depth=0.003, depth_front=0.010, depth_reach=0.030)
+    )
+    reach: float = 1.5
     motion: MotionConfig = field(default_factory=MotionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     position_filter: OneEuroConfig = field(

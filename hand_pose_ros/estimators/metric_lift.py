@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.estimators.hand_surface import hand_clouds
 from hand_pose_ros.estimators.initial_pose import (
     initial_states,
     slid_to_depth,
@@ -20,7 +21,7 @@ from hand_pose_ros.estimators.rig_views import View, camera_arrays
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
 from hand_pose_ros.hand_model.model_files import HandModelData
-from hand_pose_ros.hand_model.residuals import Noise, PointMeasurements
+from hand_pose_ros.hand_model.residuals import JOINTS, Noise, PointMeasurements
 from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.skeleton import JOINT_COUNT
 
@@ -32,6 +33,7 @@ _FRAME = 1.0 / 30.0
 # A fit is doubted when it believes networks or depth by less than this, and given up for one
 # without depth that believes the networks by so much more.
 _SURE, _SEEN, _DISBELIEF = 0.6, 0.5, 0.2
+_CLOUD = 150  # measured points of a hand that a near fit takes
 # A network that knows distances this well contradicts a fit this far from its joints, metres.
 _SURE_PLACE, _ELSEWHERE = 0.03, 0.03
 
@@ -118,7 +120,7 @@ class MetricLift:
             rate=np.zeros(self.freedom), shape_precision=shape_precision,
             shape_knowledge=shape_precision, elapsed=None,
         )  # fmt: skip
-        noise = replace(self._config.noise, depth_reach=_COLD_REACH)
+        noise = replace(self._config.noise, depth_reach=_COLD_REACH, depth_front=_COLD_REACH)
         fit, best = self._cold(hand, starts, {view.name: view}, depth, noise)
         return fit.state.take([best]), float(fit.cost[best])
 
@@ -193,8 +195,27 @@ class MetricLift:
         """Fit all hands together, each from its expected state.
 
         A hand that networks see in 3D is also fitted without the depth image, where a fit with it
-        leaves them: a surface that is not the hand's own may pull it away.
+        leaves them: a surface that is not the hand's own may pull it away. From where they are then
+        they are laid onto the surface more exactly, if the options say so.
         """
+        fit = self._coarse(hands, views, depth)
+        if depth is None or not self._config.near_iterations:
+            return fit
+        # Not those for which the depth image was given up.
+        rows = [row for row in range(len(hands)) if fit.depth_share[row] > 0.0]
+        there = [replace(hands[row], start=fit.state.take([row])) for row in rows]
+        if not there:
+            return fit
+        near = self._fit(there, views, depth, near=True)
+        for place, row in enumerate(rows):
+            lost = hands[row].belief(fit, row) - hands[row].belief(near, place)
+            if lost < _DISBELIEF:
+                fit = fit.with_hand(row, near, place)
+        return fit
+
+    def _coarse(
+        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
+    ) -> Fit:
         fit = self._restarted(self._fit(hands, views, depth), hands, views, depth)
         if depth is None:
             return fit
@@ -239,9 +260,16 @@ class MetricLift:
         return fit
 
     def _fit(
-        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
-    ) -> Fit:
+        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None,
+        *, near: bool = False,
+    ) -> Fit:  # fmt: skip
+        config, start = self._config, stack_states([hand.beginning for hand in hands])
         measurements = self._measurements(hands, views, depth)
+        if near and depth is not None:
+            sides = np.array([hand.side for hand in hands])
+            joints = self.model.pose(start, sides).points[..., JOINTS].transpose(0, 2, 1)
+            cloud = hand_clouds(depth, joints, _CLOUD)
+            measurements = replace(measurements, cloud=cloud)
         mean = stack_states([hand.expected for hand in hands])
         problem = Problem(
             model=self.model,
@@ -253,11 +281,10 @@ class MetricLift:
                 shape_precision=np.stack([hand.shape_precision for hand in hands]),
                 shape_knowledge=np.stack([hand.shape_knowledge for hand in hands]),
             ),
-            noise=self._config.noise,
+            noise=config.near if near else config.noise,
             rate=np.stack([hand.rate for hand in hands]),
         )
-        start = stack_states([hand.beginning for hand in hands])
-        fit = problem.fit(start, self._config.iterations)
+        fit = problem.fit(start, config.near_iterations if near else config.iterations)
         points = measurements.points
         if points is None or measurements.joints is None:
             return fit

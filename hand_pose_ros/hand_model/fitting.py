@@ -16,6 +16,7 @@ from hand_pose_ros.hand_model.residuals import (
     Noise,
     Normal,
     PointMeasurements,
+    cloud_term,
     depth_term,
     facing_points,
     hint_term,
@@ -56,12 +57,15 @@ class Measurements:
     Attributes:
         points: landmarks in images.
         depth: a depth image.
+        cloud: (B, K, 3) points of it that lie on each hand, metres in the fitting frame; NaN where
+            there are fewer.
         joints: joints that networks saw in 3D.
         pixels: joints (not landmarks) that networks saw in images; their relative depth is unused.
     """
 
     points: PointMeasurements | None = None
     depth: DepthMeasurement | None = None
+    cloud: Array | None = None
     joints: JointMeasurements | None = None
     pixels: PointMeasurements | None = None
 
@@ -178,6 +182,11 @@ class Problem:
                 posed, depth, bridge.surface, bridge.facing, self.noise
             )
             images = images + term
+            if self.measurements.cloud is not None:
+                images = images + cloud_term(
+                    posed, self.measurements.cloud, depth.lag * bridge.surface, bridge.facing,
+                    self.noise,
+                )  # fmt: skip
         joints, pixels = self.measurements.joints, self.measurements.pixels
         if joints is not None:
             term, joint_weights = joint_term(posed, joints, bridge.joints, self.noise)

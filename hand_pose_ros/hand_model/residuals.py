@@ -18,6 +18,9 @@ SURFACE = slice(2 * JOINT_COUNT, None)
 _NEAREST = 0.05  # metres; nothing nearer is projected
 _OUTSIDE = 3.0  # on the plane z = 1: in no camera's view
 _LEAST_FACING = 0.3  # cosine; a depth camera sees steeper surfaces badly
+# A surface point is hidden by one of the same hand that is this near its ray and so much nearer to
+# the camera, metres.
+_BESIDE, _BEFORE = 0.008, 0.015
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,7 +100,11 @@ class Noise:
         depth: standard deviation of a surface point's depth residual, metres. It stands for the
             model's misfit, which neighbouring points share, rather than for the sensor.
         depth_reach: depth counts less beyond this residual and as something else far beyond it,
-            metres.
+            metres; of points that lie before the measured surface, where the camera sees through
+            the hand.
+        depth_front: the same of points behind the measured surface, which something may hide.
+        cloud: standard deviation of the hand's distance from a measured point on it, metres.
+        cloud_reach: such points count less beyond this distance, metres.
         hint: factor on the standard deviation of the networks' relative depths, which err alike.
         limit: how softly an angle's limit yields, rad.
         angle: standard deviation of angles about the relaxed hand, rad.
@@ -108,6 +115,9 @@ class Noise:
     point_reach: float = 5.0
     depth: float = 0.006
     depth_reach: float = 0.020
+    depth_front: float = 0.020
+    cloud: float = 0.003
+    cloud_reach: float = 0.020
     hint: float = 2.0
     limit: float = 0.06
     angle: float = 0.7
@@ -136,7 +146,7 @@ class Normal:
         )
 
 
-def robust(squares: Array, reach: float) -> tuple[Array, Array]:
+def robust(squares: Array, reach: float | Array) -> tuple[Array, Array]:
     """Geman-McClure's cost and weight of squared residuals; the cost stays below reach squared."""
     ratio = reach**2 / (reach**2 + squares)
     return ratio * squares, ratio**2
@@ -265,10 +275,10 @@ def depth_term(
     # The ray through the pixel goes on to the measured surface.
     offset = depth.rotation.T @ (np.concatenate([plane, np.ones((batch, 1, count))], 1) * gap)
     residual = -(posed.normals * offset).sum(axis=1) / noise.depth
-    reach = noise.depth_reach / noise.depth
+    reach = np.where(gap[:, 0] < 0, noise.depth_front, noise.depth_reach) / noise.depth
     cost, weight = robust(residual**2, reach)
     # A point that leaves the valid part of the image must not look better for it.
-    cost = np.where(valid[:, 0], cost, reach**2)
+    cost = np.where(valid[:, 0], cost, (noise.depth_reach / noise.depth) ** 2)
     weight = np.where(valid[:, 0], weight, 0.0) * facing
     root = np.sqrt(weight)
     change = _chain(
@@ -277,6 +287,41 @@ def depth_term(
     )
     total = 0.5 * (cost * facing).sum(axis=1)
     return _normal(change, (residual * root)[:, None, None], total), weight
+
+
+def cloud_term(
+    posed: Posed, cloud: Array, displacement: Array, facing: Array, noise: Noise
+) -> Normal:
+    """Draw the surface to points that were measured on each hand, the nearest along its normal.
+
+    Where ``depth_term`` asks what the camera sees at the model's points, this asks which part of
+    the hand a measured point is: a finger beside its model draws it over.
+
+    Args:
+        posed: the hands.
+        cloud: (B, K, 3) metres in the fitting frame; NaN where there are fewer.
+        displacement: (B, 3, S) of the surface points up to the moment of the cloud, metres.
+        facing: (B, S) weight of each surface point, 0 for those the camera cannot see.
+        noise: weights.
+    """
+    points = posed.points[..., SURFACE] + displacement
+    known = np.isfinite(cloud).all(axis=2) & (facing.sum(axis=1) > 0)[:, None]  # (B, K)
+    target = np.where(known[..., None], cloud, 0.0).transpose(0, 2, 1)  # (B, 3, K)
+    squares = (
+        (target**2).sum(axis=1)[:, :, None]
+        + (points**2).sum(axis=1)[:, None]
+        - 2.0 * target.transpose(0, 2, 1) @ points
+    )  # (B, K, S)
+    nearest = np.where(facing[:, None] > 0, squares, np.inf).argmin(axis=2)[:, None]  # (B, 1, K)
+    normals = np.take_along_axis(posed.normals, nearest, axis=2)
+    apart = np.take_along_axis(points, nearest, axis=2) - target
+    residual = (normals * apart).sum(axis=1) / noise.cloud
+    cost, weight = robust(residual**2, noise.cloud_reach / noise.cloud)
+    root = np.sqrt(weight) * known
+    steps = np.take_along_axis(posed.jacobian[..., SURFACE], nearest[:, None], axis=3)
+    change = _chain((normals * (root / noise.cloud)[:, None])[:, None, None], steps)
+    total = 0.5 * (cost * known).sum(axis=1)
+    return _normal(change, (residual * root)[:, None, None], total)
 
 
 def sample(depth: DepthMeasurement, plane: Array) -> Array:
@@ -292,11 +337,19 @@ def sample(depth: DepthMeasurement, plane: Array) -> Array:
 
 
 def facing_points(posed: Posed, depth: DepthMeasurement) -> Array:
-    """Say which surface points (B, S) turn towards the depth camera: 1.0 or 0.0."""
+    """Say which surface points (B, S) the depth camera may see: 1.0 or 0.0.
+
+    They turn towards it, and no other part of the same hand lies before them.
+    """
     center = -depth.rotation.T @ depth.translation
     rays = posed.points[..., SURFACE] - center[:, None]
     cosine = -(rays * posed.normals).sum(axis=1) / np.linalg.norm(rays, axis=1)
-    return (cosine > _LEAST_FACING).astype(np.float64)
+    seen = depth.rotation @ rays
+    away = np.maximum(seen[:, 2], _NEAREST)  # (B, S)
+    plane = seen[:, :2] / away[:, None]
+    beside = np.linalg.norm(plane[..., None] - plane[:, :, None], axis=1) * away[..., None]
+    hidden = (beside < _BESIDE) & (away[:, None] < away[..., None] - _BEFORE)
+    return ((cosine > _LEAST_FACING) & ~hidden.any(axis=2)).astype(np.float64)
 
 
 def _in_cameras(

@@ -33,12 +33,13 @@ HASH = type('Loaded', (), {'model_hash': 'ab' * 32})()
 def make(monkeypatch):
     """Makes the estimator with stand-ins for our networks, and without landmarks unless asked."""
 
-    def made(landmarks=None, **stages):
+    def made(options=None, landmarks=None, **stages):
         for stage in stages.values():
             stage.loaded = HASH
         monkeypatch.setattr(fusion, '_make', lambda name, *_: stages[name])
         names = (*stages, 'landmarks') if landmarks else tuple(stages)
-        return FusionEstimator({'mesh': False, 'stages': list(names)}, RIG, landmarks)
+        options = {'mesh': False, 'stages': list(names), **(options or {})}
+        return FusionEstimator(options, RIG, landmarks)
 
     return made
 
@@ -80,9 +81,25 @@ def test_a_refiner_makes_the_fingers_better(make):
         assert error(pose) < 0.7 * error(alone[side])
 
 
+def test_the_near_fit_lays_fingers_onto_the_surface(make):
+    finder = {'therformer': FakeFinder(noise=0.02)}
+    coarse = follow(make({'near_iterations': 0}, **finder), ('thermal', 'depth'), 3)
+    near = follow(make(**finder), ('thermal', 'depth'), 3)
+    for side, pose in near.items():
+        assert error(pose) < 0.8 * error(coarse[side])
+
+
+def test_no_hand_is_farther_away_than_an_arm_is_long(make):
+    far = FakeFinder(shift=(0.0, 0.0, 0.8))
+    poses = follow(make(therformer=far), ('thermal',))
+    assert not any(pose.state == 'tracked' for pose in poses.values())
+    poses = follow(make({'reach': 2.0}, therformer=far), ('thermal',))
+    assert any(pose.state == 'tracked' for pose in poses.values())
+
+
 def test_with_landmarks_as_well(make, networks):
     stages = {'therformer': FakeFinder(noise=0.02), 'densereg': FakeRefiner('depth', noise=0.004)}
-    estimator = make(networks, **stages)
+    estimator = make(landmarks=networks, **stages)
     poses = follow(estimator, count=5)
     assert all(error(pose) < 0.010 for pose in poses.values())
     assert set(estimator.timings) == {
@@ -208,7 +225,7 @@ def test_an_alien_surface_does_not_pull_a_hand_away(make):
 
 
 def test_streams_that_did_not_show_a_hand_are_not_counted_as_belief(make, networks):
-    estimator = make(networks, therformer=FakeFinder(noise=0.005))
+    estimator = make(landmarks=networks, therformer=FakeFinder(noise=0.005))
     fits = []
     original = estimator._lift.fit
     estimator._lift.fit = lambda hands, *rest: (
@@ -232,7 +249,7 @@ def test_a_jump_of_time_forgets_what_the_networks_saw(make):
 def test_darkness_is_no_obstacle(make, networks):
     """RGB and NIR show nothing; warmth and depth remain."""
     stages = {'therformer': FakeFinder(noise=0.015), 'densereg': FakeRefiner('depth', noise=0.005)}
-    estimator = make(networks, **stages)
+    estimator = make(landmarks=networks, **stages)
     poses = follow(estimator, count=4, rgb=dark('rgb'), nir=dark('nir'))
     assert poses.keys() == {'left', 'right'}
     assert all(error(pose) < 0.015 for pose in poses.values())

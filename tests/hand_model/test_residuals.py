@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from hand_pose_ros.geometry.camera import Camera
-from hand_pose_ros.hand_model.kinematics import FittingModel, HandState
+from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, Posed
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.hand_model.residuals import (
     JOINTS,
     LANDMARKS,
+    SURFACE,
     DepthMeasurement,
     JointMeasurements,
     Noise,
     PointMeasurements,
+    cloud_term,
     depth_term,
     facing_points,
     hint_term,
@@ -161,6 +163,72 @@ def test_depth_far_away_is_somebody_else():
     assert facing.sum() > 10
     _, weights = depth_term(posed, depth, np.zeros((2, 3, 60)), facing, Noise())
     assert weights.max() < 0.01
+
+
+def test_what_hides_a_hand_pulls_less_than_what_is_seen_through_it():
+    posed = MODEL.pose(state(), SIDES, shape=True)
+    speed, everything = np.zeros((2, 3, 60)), np.ones((2, 60))
+    noise = Noise(depth_front=0.005, depth_reach=0.05)
+    before, _ = depth_term(posed, wall(0.3), speed, everything, noise)
+    behind, _ = depth_term(posed, wall(0.7), speed, everything, noise)
+    assert np.all(before.cost < 0.1 * behind.cost)
+
+
+def test_a_part_of_the_hand_that_lies_before_another_hides_it():
+    posed = MODEL.pose(state(), SIDES)
+    depth = wall(1.0)
+    open_hand = facing_points(posed, depth)
+    number = int(np.flatnonzero(open_hand[0])[0])
+    points, normals = posed.points.copy(), posed.normals.copy()
+    other = (number + 30) % 60
+    # Another surface point, turned to the camera, 4 cm nearer on the same ray.
+    there = points[0, :, 42 + number]
+    points[0, :, 42 + other] = there * (1.0 - 0.04 / there[2])
+    normals[0, :, other] = [0.0, 0.0, -1.0]
+    hidden = facing_points(Posed(points=points, normals=normals, jacobian=posed.jacobian), depth)
+    assert open_hand[0, number] == 1 and hidden[0, number] == 0 and hidden[0, other] == 1
+    np.testing.assert_array_equal(hidden[1], open_hand[1])
+
+
+def cloud_of(spread: float = 0.0) -> np.ndarray:
+    """Points measured on the hands: 40 of the model's own, spread, and some that are missing."""
+    points = MODEL.pose(state(), SIDES).points[..., SURFACE].transpose(0, 2, 1)[:, :40]
+    cloud = points + np.random.default_rng(2).normal(0, spread, points.shape)
+    return np.concatenate([cloud, np.full((2, 5, 3), np.nan)], axis=1)
+
+
+def cloud_cost(cloud, step, noise=None):
+    still, every = np.zeros((2, 3, 60)), np.ones((2, 60))
+    posed = MODEL.pose(state().moved(step), SIDES, shape=True)
+    return cloud_term(posed, cloud, still, every, noise or Noise())
+
+
+def test_a_hand_on_its_cloud_costs_nothing_and_one_beside_it_is_drawn_back():
+    still = np.zeros((2, size_of()))
+    np.testing.assert_allclose(cloud_cost(cloud_of(), still).cost, 0, atol=1e-18)
+    away = still.copy()
+    away[:, 5] = 0.003
+    term = cloud_cost(cloud_of(), away)
+    assert np.all(term.cost > 0.1) and np.all(term.gradient[:, 5] > 0)
+
+
+def test_the_cloud_gradient_is_that_of_its_cost_as_far_as_normals_stand_still():
+    """Moved without turning, so that correspondences and normals stay."""
+    cloud = cloud_of(0.0005)
+    still = np.zeros((2, size_of()))
+    numeric = numeric_gradient(lambda step: cloud_cost(cloud, step).cost, size_of())
+    np.testing.assert_allclose(
+        cloud_cost(cloud, still).gradient[:, 3:6], numeric[:, 3:6], rtol=1e-3, atol=1e-3
+    )
+
+
+def test_without_a_cloud_or_a_visible_surface_nothing_is_drawn():
+    posed = MODEL.pose(state(), SIDES, shape=True)
+    still = np.zeros((2, 3, 60))
+    nothing = np.full((2, 8, 3), np.nan)
+    for cloud, facing in ((nothing, np.ones((2, 60))), (cloud_of(), np.zeros((2, 60)))):
+        term = cloud_term(posed, cloud, still, facing, Noise())
+        assert np.all(term.cost == 0) and np.all(term.gradient == 0) and np.all(term.hessian == 0)
 
 
 @pytest.mark.parametrize('value', [np.nan, 0.5])
