@@ -212,9 +212,11 @@ EXPERIMENTS: dict[str, Experiment] = {
         title='Frames per window (TherFormer)',
         source='1.12',
         note='All three go on, for the same number of steps, from one single-frame network per '
-        'seed (the first row, the thermal one of the experiment before), because a network learns '
-        'to find hands far more slowly than to compare frames.',
+        'seed (the first row, the thermal one of the experiment before), whose images are read as '
+        "before: only what follows a frame's vector learns, and the difference is what the other "
+        'frames add.',
         config={**_SEE, 'steps': 400,
+                'freeze': ['backbone', 'lift', 'mask_head', 'spatial', 'down', 'joint_maps'],
                 'optimiser': {**_SEE['optimiser'], 'learning_rate': 7e-4}},
         variants=(
             Variant(name='start', of='sensors/thermal'),

@@ -183,6 +183,8 @@ class TrainingConfig:
         validate_every, checkpoint_every, log_every: steps.
         freeze_norm: keep the batch statistics, for fine-tuning: of the backbones, or of the whole
             network where ``initialise_from`` is a checkpoint of this package.
+        freeze: parts of the network by name that keep their weights and statistics; what comes
+            before all that learns is then computed forward only.
         deterministic: choose deterministic GPU kernels; torch warns of operators without one
             (a CPU gives the same numbers every time in any case).
         channels_last: memory format of convolutions, faster on CPUs and on tensor cores.
@@ -208,6 +210,7 @@ class TrainingConfig:
     checkpoint_every: int = 500
     log_every: int = 20
     freeze_norm: bool = False
+    freeze: tuple[str, ...] = ()
     deterministic: bool = False
     channels_last: bool = True
     threads: int = 0

@@ -4,7 +4,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,6 +105,7 @@ class Trainer:
         self._frozen: list[nn.Module] = [*backbones_of(network)]
         if config.initialise_from is not None:
             self._frozen = initialise(network, task, config.initialise_from)
+        self._held = _hold(network, config.freeze)
         network = network.to(self._world.device)
         if config.channels_last:
             network = network.to(memory_format=torch.channels_last)
@@ -194,9 +195,8 @@ class Trainer:
             group['lr'] = config.optimiser.learning_rate * factor
         seed_step(config.seed, self.step, self._world.rank)
         self.network.train()
-        if config.freeze_norm:
-            for module in self._frozen:
-                freeze_statistics(module)
+        for module in (*self._held, *(self._frozen if config.freeze_norm else ())):
+            freeze_statistics(module)
         self.optimiser.zero_grad(set_to_none=True)
         parts = config.optimiser.accumulate
         numbers = range(self.step * parts, (self.step + 1) * parts)
@@ -351,6 +351,23 @@ def _set_up_torch(config: TrainingConfig, device: torch.device) -> None:
         torch.linalg.inv(torch.eye(2, device=device))
     # Geometry must not be rounded to 10 bits; large products are 16 bits wide in any case.
     torch.set_float32_matmul_precision('highest')
+
+
+def _hold(network: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    """Let parts of a network keep their weights; return them.
+
+    Raises:
+        TrainingError: there is no such part, or nothing is left to learn.
+    """
+    parts = dict(network.named_modules())
+    for name in names:
+        if not name or name not in parts:
+            known = ', '.join(part for part in parts if part and '.' not in part)
+            raise TrainingError(f'freeze names {name!r}, which the network has not: use {known}')
+        parts[name].requires_grad_(False)
+    if not any(weight.requires_grad for weight in network.parameters()):
+        raise TrainingError(f'freeze {list(names)} leaves nothing to learn: name fewer parts')
+    return [parts[name] for name in names]
 
 
 def _identity(config: TrainingConfig) -> dict[str, Any]:

@@ -214,6 +214,28 @@ def test_all_statistics_of_a_checkpoint_can_be_frozen(tmp_path, fake_clips, monk
     assert not trainer.network.bn.running_mean.any()
 
 
+def test_named_parts_keep_their_weights_and_statistics(tmp_path, fake_clips):
+    config = fakes.make_config(steps=2, freeze=('conv', 'bn'))
+    trainer = Trainer(config, fakes.FakeTask(), tmp_path)
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    trainer.run()
+    for name, value in trainer.network.state_dict().items():
+        assert torch.equal(value, before[name]) == (not name.startswith('head.')), name
+
+
+@pytest.mark.parametrize(
+    ('names', 'message'),
+    [
+        (('backbon',), "'backbon', which the network has not: use conv, bn, dropout, head"),
+        (('',), 'which the network has not'),
+        (('conv', 'bn', 'head'), 'leaves nothing to learn'),
+    ],
+)
+def test_parts_that_cannot_be_frozen_are_refused(tmp_path, fake_clips, names, message):
+    with pytest.raises(TrainingError, match=message):
+        Trainer(fakes.make_config(freeze=names), fakes.FakeTask(), tmp_path)
+
+
 def test_a_run_is_not_overwritten(tmp_path, fake_clips):
     Trainer(fakes.make_config(steps=1), fakes.FakeTask(), tmp_path).run()
     with pytest.raises(TrainingError, match='give --resume'):
