@@ -29,7 +29,7 @@ class FusionConfig(LandmarksConfig):
     """
 
     blobs: bool = False
-    inflation: float = 3.7
+    inflation: float = 4.1
     iterations: int = 4
     near_iterations: int = 4
     reach: float = 1.0
