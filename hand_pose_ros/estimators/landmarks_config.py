@@ -105,7 +105,7 @@ class LandmarksConfig:
     near: Noise = field(
         default_factory=lambda: Noise(depth=0.003, depth_front=0.010, depth_reach=0.030)
     )
-    reach: float = 1.5
+    reach: float = 3.0
     motion: MotionConfig = field(default_factory=MotionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     position_filter: OneEuroConfig = field(

@@ -201,16 +201,13 @@ class MetricLift:
         fit = self._coarse(hands, views, depth)
         if depth is None or not self._config.near_iterations:
             return fit
-        # Not those for which the depth image was given up.
-        rows = [row for row in range(len(hands)) if fit.depth_share[row] > 0.0]
-        there = [replace(hands[row], start=fit.state.take([row])) for row in rows]
-        if not there:
-            return fit
+        there = [replace(hand, start=fit.state.take([row])) for row, hand in enumerate(hands)]
         near = self._fit(there, views, depth, near=True)
-        for place, row in enumerate(rows):
-            lost = hands[row].belief(fit, row) - hands[row].belief(near, place)
-            if lost < _DISBELIEF:
-                fit = fit.with_hand(row, near, place)
+        for row, hand in enumerate(hands):
+            # Not where the depth image was given up, or leaves the networks now.
+            lost = hand.belief(fit, row) - hand.belief(near, row)
+            if fit.depth_share[row] > 0.0 and lost < _DISBELIEF:
+                fit = fit.with_hand(row, near, row)
         return fit
 
     def _coarse(
