@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 from hand_pose_ros.annotation.evidence import CLOUD_POINTS
 from hand_pose_ros.annotation.masks import Mask
 from hand_pose_ros.estimators.hand_surface import (
-    SURFACE_REACH,
     bone_points,
+    own_points,
     points_near,
     spread_out,
 )
@@ -62,18 +62,11 @@ def hand_cloud(
         other: (21, 3) of the other hand, whose points are left out; None without one.
         masks: of the hand; points beside them are left out.
     """
-    tree = cKDTree(bone_points(joints))
-    others = None if other is None else cKDTree(bone_points(other))
+    own = cKDTree(bone_points(joints))
+    others = [] if other is None else [cKDTree(bone_points(other))]
     found = []
     for view in views:
-        points = points_near(view, joints)
-        if not len(points):
-            continue
-        distance, _ = tree.query(points, distance_upper_bound=SURFACE_REACH)
-        near = np.isfinite(distance)
-        if others is not None:
-            near &= distance < others.query(points)[0]
-        points = points[near]
+        points = own_points(points_near(view, joints), own, others)
         for masked in masks:
             points = points[masked.holds(points)]
         found.append(points)

@@ -1,23 +1,23 @@
 """Hand surface: measured points of a depth image that lie on a hand whose joints are known."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from hand_pose_ros.estimators.rig_views import View
-from hand_pose_ros.skeleton import WRIST
+from hand_pose_ros.skeleton import BONES, WRIST
 
 Array = NDArray[np.float64]
 
 # A hand's surface is this near a line from joint to joint, metres; the palm's middle is farther.
-SURFACE_REACH = 0.026
-_BONES = np.array([
-    (0, 1), (1, 2), (2, 3), (3, 4), (0, 5), (5, 6), (6, 7), (7, 8), (0, 9), (9, 10), (10, 11),
-    (11, 12), (0, 13), (13, 14), (14, 15), (15, 16), (0, 17), (17, 18), (18, 19), (19, 20),
-    (5, 9), (9, 13), (13, 17), (1, 5),
-])  # fmt: skip
+_REACH = 0.026
+# Lines from joint to joint: the bones, and across the palm.
+_LINES = np.array([*BONES, (5, 9), (9, 13), (13, 17), (1, 5)])
 _KNUCKLES = [5, 9, 13, 17]
-_PER_BONE = 6
+_PER_LINE = 6
 _MARGIN = 0.03  # metres around the joints that are cut out of the depth image
 # Pixels of one image that are looked at, evenly spread: a few times what is kept.
 _MOST_PIXELS = 2500
@@ -36,20 +36,32 @@ def hand_clouds(view: View, joints: Array, count: int) -> Array:
     trees = [cKDTree(bone_points(hand)) for hand in joints]
     clouds = np.full((len(joints), count, 3), np.nan)
     for row, hand in enumerate(joints):
-        points = points_near(view, hand)
-        if not len(points):
-            continue
-        distances = np.stack([tree.query(points)[0] for tree in trees])
+        points = own_points(points_near(view, hand), trees[row], trees[:row] + trees[row + 1 :])
         outward = hand[_KNUCKLES].mean(axis=0) - hand[WRIST]
-        on_hand = (distances[row] < SURFACE_REACH) & ((points - hand[WRIST]) @ outward > 0.0)
-        clouds[row] = spread_out(points[on_hand & (distances.argmin(axis=0) == row)], count)
+        clouds[row] = spread_out(points[(points - hand[WRIST]) @ outward > 0.0], count)
     return clouds
+
+
+def own_points(points: Array, own: cKDTree, others: Sequence[cKDTree]) -> Array:
+    """Return those of points (N, 3) that lie on a hand, and nearer to it than to other hands.
+
+    Args:
+        points: measured, metres.
+        own: the hand's ``bone_points``.
+        others: those of other hands.
+    """
+    distance = own.query(points, distance_upper_bound=_REACH)[0]
+    points, distance = points[np.isfinite(distance)], distance[np.isfinite(distance)]
+    for other in others:
+        nearer = distance < other.query(points)[0]
+        points, distance = points[nearer], distance[nearer]
+    return points
 
 
 def bone_points(joints: Array) -> Array:
     """Return points along the bones and across the palm of joints (21, 3)."""
-    shares = (np.arange(_PER_BONE) + 0.5) / _PER_BONE
-    start, end = joints[_BONES[:, 0]], joints[_BONES[:, 1]]
+    shares = (np.arange(_PER_LINE) + 0.5) / _PER_LINE
+    start, end = joints[_LINES[:, 0]], joints[_LINES[:, 1]]
     return (start[:, None] + shares[:, None] * (end - start)[:, None]).reshape(-1, 3)
 
 
@@ -69,9 +81,7 @@ def points_near(view: View, joints: Array) -> Array:
     rows, columns = np.nonzero((window > nearest) & (window < farthest))
     if not len(rows):
         return np.zeros((0, 3))
-    if len(rows) > _MOST_PIXELS:
-        chosen = np.linspace(0, len(rows) - 1, _MOST_PIXELS).astype(int)
-        rows, columns = rows[chosen], columns[chosen]
+    rows, columns = _thinned(rows, _MOST_PIXELS), _thinned(columns, _MOST_PIXELS)
     depth = window[rows, columns].astype(np.float64)
     places = np.column_stack([columns + x0, rows + y0]).astype(np.float64)
     return view.unproject(places, depth)
@@ -79,8 +89,14 @@ def points_near(view: View, joints: Array) -> Array:
 
 def spread_out(points: Array, count: int) -> Array:
     """Return (count, 3) of points (N, 3), evenly spread; NaN where there are fewer."""
-    if len(points) > count:
-        points = points[np.linspace(0, len(points) - 1, count).astype(int)]
+    points = _thinned(points, count)
     cloud = np.full((count, 3), np.nan)
     cloud[: len(points)] = points
     return cloud
+
+
+def _thinned(values: NDArray[Any], most: int) -> NDArray[Any]:
+    """Return at most so many of values (N, ...), evenly spread."""
+    if len(values) <= most:
+        return values
+    return values[np.linspace(0, len(values) - 1, most).astype(int)]

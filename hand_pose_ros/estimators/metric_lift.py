@@ -21,7 +21,7 @@ from hand_pose_ros.estimators.rig_views import View, camera_arrays
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
 from hand_pose_ros.hand_model.model_files import HandModelData
-from hand_pose_ros.hand_model.residuals import JOINTS, Noise, PointMeasurements
+from hand_pose_ros.hand_model.residuals import Noise, PointMeasurements
 from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.skeleton import JOINT_COUNT
 
@@ -202,7 +202,7 @@ class MetricLift:
         if depth is None or not self._config.near_iterations:
             return fit
         there = [replace(hand, start=fit.state.take([row])) for row, hand in enumerate(hands)]
-        near = self._fit(there, views, depth, near=True)
+        near = self._fit(there, views, depth, hand_clouds(depth, fit.joints, _CLOUD))
         for row, hand in enumerate(hands):
             # Not where the depth image was given up, or leaves the networks now.
             lost = hand.belief(fit, row) - hand.belief(near, row)
@@ -258,15 +258,11 @@ class MetricLift:
 
     def _fit(
         self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None,
-        *, near: bool = False,
+        cloud: Array | None = None,
     ) -> Fit:  # fmt: skip
-        config, start = self._config, stack_states([hand.beginning for hand in hands])
-        measurements = self._measurements(hands, views, depth)
-        if near and depth is not None:
-            sides = np.array([hand.side for hand in hands])
-            joints = self.model.pose(start, sides).points[..., JOINTS].transpose(0, 2, 1)
-            cloud = hand_clouds(depth, joints, _CLOUD)
-            measurements = replace(measurements, cloud=cloud)
+        """Fit all hands; near, where points (B, K, 3) on them are given."""
+        config, near = self._config, cloud is not None
+        measurements = replace(self._measurements(hands, views, depth), cloud=cloud)
         mean = stack_states([hand.expected for hand in hands])
         problem = Problem(
             model=self.model,
@@ -281,6 +277,7 @@ class MetricLift:
             noise=config.near if near else config.noise,
             rate=np.stack([hand.rate for hand in hands]),
         )
+        start = stack_states([hand.beginning for hand in hands])
         fit = problem.fit(start, config.near_iterations if near else config.iterations)
         points = measurements.points
         if points is None or measurements.joints is None:
