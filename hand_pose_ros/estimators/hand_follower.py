@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.network_hands import NetworkHand
+from hand_pose_ros.estimators.plausibility import doubles, seen_through
 from hand_pose_ros.estimators.results import Draft, ResultMaker
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -337,14 +337,15 @@ class HandFollower:
         rows: dict[int, int] = {}
         with self._timer.stage('track'):
             for row, (track, hand) in enumerate(evidence):
-                if fit is not None and self._believable(hand, fit, row):
+                if fit is not None and self._believable(hand, fit, row, depth):
                     rows[track.number] = row
                     self._accept(track, hand, fit, row, stamp)
-            doubles = self._doubles(rows, fit)
+            duplicate = self.config.tracking.duplicate
+            ended = doubles(fit, rows, duplicate) if fit is not None else set()
             poses = []
             for track in list(self._tracker.tracks):
                 found = rows.get(track.number)
-                if track.number in doubles:
+                if track.number in ended:
                     self._tracker.end(track)
                     poses.append(self._results.lost(track, stamp))
                 elif found is not None and fit is not None:
@@ -360,18 +361,6 @@ class HandFollower:
                     poses.append(self._results.predicted(track, stamp))
         return poses
 
-    def _doubles(self, rows: dict[int, int], fit: Fit | None) -> set[int]:
-        """Return the younger of any two tracks that lie on one hand."""
-        numbers = sorted(rows)
-        doubles: set[int] = set()
-        for older, younger in combinations(numbers, 2):
-            if fit is None or older in doubles:
-                continue
-            apart = fit.joints[rows[older]] - fit.joints[rows[younger]]
-            if np.linalg.norm(apart, axis=1).mean() < self.config.tracking.duplicate:
-                doubles.add(younger)
-        return doubles
-
     def _accept(self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int) -> None:
         track.update(fit, row, stamp)
         if not hand.is_recognised:
@@ -382,10 +371,15 @@ class HandFollower:
         track.poor = track.poor + 1 if belief < _POOR else 0
         self._tracker.remember_shape(track)
 
-    def _believable(self, hand: HandEvidence, fit: Fit, row: int) -> bool:
+    def _believable(self, hand: HandEvidence, fit: Fit, row: int, depth: View | None) -> bool:
         """Say whether the images show this hand: recognised, or at least a surface in place."""
         if np.linalg.norm(fit.joints[row].mean(axis=0)) > self.config.reach:
             return False
+        if depth is not None:
+            # Where it is when the depth image is taken.
+            there = fit.joints[row] + hand.rate[3:6] * depth.lag
+            if seen_through(there, depth):
+                return False
         if hand.is_recognised:
             return True
         return bool(fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)

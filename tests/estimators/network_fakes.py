@@ -47,6 +47,17 @@ def dark(stream: str) -> StreamImage:
     return replace(image, image=noise.astype(image.image.dtype))
 
 
+def without_hand(side: int) -> StreamImage:
+    """The depth image with a wall two metres away where one of the hands is."""
+    image = still_image('depth', 0)
+    pixels = RIG.cameras['depth'].camera.project(camera_joints('depth', side))
+    x0, y0 = np.floor(pixels.min(axis=0)).astype(int) - 20
+    x1, y1 = np.ceil(pixels.max(axis=0)).astype(int) + 20
+    metres = image.image.copy()
+    metres[max(y0, 0) : y1, max(x0, 0) : x1] = 2.0
+    return replace(image, image=metres)
+
+
 def camera_joints(stream: str, side: int) -> np.ndarray:
     """True joints (21, 3) in a stream's camera."""
     camera = RIG.cameras[stream]

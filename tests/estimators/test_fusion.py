@@ -24,6 +24,7 @@ from tests.estimators.network_fakes import (
     dark,
     error,
     frame,
+    without_hand,
 )
 
 HASH = type('Loaded', (), {'model_hash': 'ab' * 32})()
@@ -137,12 +138,23 @@ def test_a_network_that_only_looks_closer_does_not_keep_a_hand_that_nothing_find
     estimator = make(therformer=finder, densereg=FakeRefiner('thermal'))
     follow(estimator, ('thermal', 'depth'), 3)
     finder.sides = (1,)
-    wall = replace(dark('depth'), image=np.full_like(dark('depth').image, 2.0))
+    gone = without_hand(0)
     states = []
     for number in range(3, 12):
-        poses = estimator.estimate(frame(number, ('thermal', 'depth'), depth=wall))
+        poses = estimator.estimate(frame(number, ('thermal', 'depth'), depth=gone))
         states.append({pose.side: pose.state for pose in poses})
     assert states[0]['left'] == 'predicted' and 'left' not in states[-1]
+    assert [state['right'] for state in states] == ['tracked'] * 9
+
+
+def test_a_hand_that_the_depth_camera_sees_through_is_not_there(make):
+    estimator = make(therformer=FakeFinder())
+    follow(estimator, ('thermal', 'depth'), 2)
+    states = []
+    for number in range(2, 11):
+        poses = estimator.estimate(frame(number, ('thermal', 'depth'), depth=without_hand(0)))
+        states.append({pose.side: pose.state for pose in poses})
+    assert all(state.get('left') != 'tracked' for state in states)
     assert [state['right'] for state in states] == ['tracked'] * 9
 
 

@@ -1,0 +1,63 @@
+"""Plausibility: which fitted hands cannot be there, by what the others and the depth image say."""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hand_pose_ros.estimators.rig_views import View
+from hand_pose_ros.hand_model.fitting import Fit
+
+Array = NDArray[np.float64]
+
+# Two hands whose joints are nearer than this on average can hardly be two, metres, and so much less
+# of the surface of the one that is not there agrees with the depth image.
+_ONE_PLACE, _WORSE = 0.075, 0.75
+# The camera sees through a hand whose joints have nothing nearer than this behind them, metres,
+# most of at least so many.
+_BEHIND, _MOST, _LEAST = 0.06, 0.7, 10
+
+
+def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
+    """Return the tracks that lie on another one's hand.
+
+    Of two that agree it is the younger one; of two that are merely too near to be two hands, the
+    one of which the depth image shows clearly less.
+
+    Args:
+        fit: of all hands.
+        rows: row of the fit by number of the track.
+        duplicate: mean distance between joints below which two agree, metres.
+    """
+    found: set[int] = set()
+    for older, younger in combinations(sorted(rows), 2):
+        if older in found or younger in found:
+            continue
+        pair = [rows[older], rows[younger]]
+        apart = np.linalg.norm(np.subtract(*fit.joints[pair]), axis=1).mean()
+        shown = fit.depth_share[pair]
+        if apart < duplicate:
+            found.add(younger)
+        elif apart < _ONE_PLACE and shown.min() < _WORSE * shown.max():
+            found.add((older, younger)[int(shown.argmin())])
+    return found
+
+
+def seen_through(joints: Array, depth: View) -> bool:
+    """Say whether a depth image sees what is far behind a hand instead of the hand.
+
+    Where nothing was measured and where something nearer hides the hand, it says nothing.
+
+    Args:
+        joints: (21, 3) metres, frame of the results.
+        depth: view of the depth camera.
+    """
+    pixels = depth.project(joints)
+    shown = depth.camera.contains(pixels)
+    columns, rows = pixels[shown].astype(int).T
+    measured = depth.stream.image[rows, columns]
+    expected = (joints @ depth.rotation.T + depth.translation)[shown, 2]
+    known = np.isfinite(measured) & (measured > 0)
+    beyond = (measured > expected + _BEHIND) & known
+    return bool(known.sum() >= _LEAST and beyond.sum() >= _MOST * known.sum())

@@ -1,0 +1,71 @@
+"""Plausibility: two tracks of one hand, and hands that the depth camera sees through."""
+
+import numpy as np
+import pytest
+
+from hand_pose_ros.estimators.plausibility import doubles, seen_through
+from hand_pose_ros.estimators.rig_views import views_of
+from hand_pose_ros.hand_model.fitting import Fit
+from hand_pose_ros.hand_model.kinematics import HandState
+from tests.estimators.network_fakes import TRUTH, dark, frame
+
+
+def fitted(apart, shown):
+    """Hands in a row, so far apart, of which the depth image shows these shares."""
+    count = len(shown)
+    joints = np.zeros((count, 21, 3))
+    joints[..., 0] = apart * np.arange(count)[:, None]
+    nothing = np.zeros(count)
+    state = HandState(
+        rotation=np.tile(np.eye(3), (count, 1, 1)), wrist=np.zeros((count, 3)),
+        angles=np.zeros((count, 20)), shape=np.zeros((count, 1)),
+    )  # fmt: skip
+    return Fit(
+        state=state, joints=joints, cost=nothing, information=np.zeros((count, 1, 1)),
+        covariance=np.zeros((count, 1, 1)), joint_covariance=np.zeros((count, 21, 3, 3)),
+        point_weights=np.zeros((1, count, 21)), joint_weights=np.zeros((1, count, 21)),
+        depth_points=nothing, depth_share=np.array(shown),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def depth():
+    return views_of(frame(0))['depth']
+
+
+@pytest.mark.parametrize(
+    ('apart', 'shown', 'ended'),
+    [
+        (0.01, (0.9, 0.9), {8}),  # the same hand twice: the younger track ends
+        (0.01, (0.1, 0.9), {8}),
+        (0.06, (0.9, 0.4), {8}),  # too near to be two, and the surface is the other's
+        (0.06, (0.4, 0.9), {3}),
+        (0.06, (0.9, 0.8), set()),  # both are shown: folded hands
+        (0.06, (0.0, 0.0), set()),  # without a depth image nobody knows
+        (0.09, (0.9, 0.0), set()),
+    ],
+)
+def test_of_two_tracks_on_one_hand_one_ends(apart, shown, ended):
+    assert doubles(fitted(apart, shown), {3: 0, 8: 1}, duplicate=0.025) == ended
+    swapped = fitted(apart, shown[::-1])
+    assert doubles(swapped, {8: 0, 3: 1}, duplicate=0.025) == ended
+
+
+def test_a_track_that_ended_ends_no_other():
+    assert doubles(fitted(0.02, (0.9, 0.9, 0.9)), {1: 0, 2: 1, 3: 2}, duplicate=0.025) == {2}
+    assert doubles(fitted(0.02, (0.9,)), {1: 0}, duplicate=0.025) == set()
+
+
+def test_a_hand_is_seen_through_where_only_things_far_behind_it_are_measured(depth):
+    hand = TRUTH[1].joints
+    assert not seen_through(hand, depth)
+    assert seen_through(hand - np.array([0.0, 0.0, 0.15]), depth)  # in front of where it is
+
+
+def test_what_hides_a_hand_and_what_was_not_measured_do_not_speak_against_it(depth):
+    hand = TRUTH[1].joints
+    assert not seen_through(hand + np.array([0.0, 0.0, 0.3]), depth)
+    assert not seen_through(hand + np.array([5.0, 0.0, 0.0]), depth)  # outside of the image
+    assert not seen_through(hand * [1, 1, -1], depth)  # behind the camera
+    nothing = views_of(frame(0, depth=dark('depth')))['depth']
+    assert not seen_through(hand - np.array([0.0, 0.0, 0.15]), nothing)
