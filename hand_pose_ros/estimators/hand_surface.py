@@ -65,8 +65,11 @@ def bone_points(joints: Array) -> Array:
     return (start[:, None] + shares[:, None] * (end - start)[:, None]).reshape(-1, 3)
 
 
-def points_near(view: View, joints: Array) -> Array:
-    """Return the measured points (N, 3), frame of the results, in the image box around joints."""
+def points_near(view: View, joints: Array, most: int | None = _MOST_PIXELS) -> Array:
+    """Return the measured points (N, 3), frame of the results, in the image box around joints.
+
+    At most so many pixels are looked at, evenly spread; all where it is None.
+    """
     in_camera = joints @ view.rotation.T + view.translation
     nearest = in_camera[:, 2].min() - 2 * _MARGIN
     farthest = in_camera[:, 2].max() + _MARGIN
@@ -81,7 +84,7 @@ def points_near(view: View, joints: Array) -> Array:
     rows, columns = np.nonzero((window > nearest) & (window < farthest))
     if not len(rows):
         return np.zeros((0, 3))
-    rows, columns = _thinned(rows, _MOST_PIXELS), _thinned(columns, _MOST_PIXELS)
+    rows, columns = _thinned(rows, most), _thinned(columns, most)
     depth = window[rows, columns].astype(np.float64)
     places = np.column_stack([columns + x0, rows + y0]).astype(np.float64)
     return view.unproject(places, depth)
@@ -95,8 +98,8 @@ def spread_out(points: Array, count: int) -> Array:
     return cloud
 
 
-def _thinned(values: NDArray[Any], most: int) -> NDArray[Any]:
+def _thinned(values: NDArray[Any], most: int | None) -> NDArray[Any]:
     """Return at most so many of values (N, ...), evenly spread."""
-    if len(values) <= most:
+    if most is None or len(values) <= most:
         return values
     return values[np.linspace(0, len(values) - 1, most).astype(int)]

@@ -5,7 +5,7 @@ from sensor_msgs_py import point_cloud2
 
 from hand_pose_ros.geometry.transforms import apply, rigid
 from hand_pose_ros.rig.frame import RigFrame, StreamImage
-from hand_pose_ros.ros.points import REACH, hand_points, points_message
+from hand_pose_ros.ros.points import hand_points, points_message
 from tests.ros.fakes import SIZE, make_camera, make_hand
 
 
@@ -28,7 +28,7 @@ def test_points_lie_on_the_hand():
         assert len(own) > 50
         np.testing.assert_allclose(own[:, 2], 0.4, atol=1e-6)
         nearest = np.linalg.norm(own[:, None] - hand.joints[None], axis=2).min(1)
-        assert nearest.max() < REACH + 0.04
+        assert nearest.max() < 0.07
     assert np.isfinite(points).all()
 
 
@@ -40,6 +40,13 @@ def test_points_are_in_the_frame_of_the_results():
     still = hand_points([make_hand('right')], depth_frame())
     assert len(points) == len(still)
     np.testing.assert_allclose(points[:, 0], still[:, 0] + 0.05, atol=1e-6)
+
+
+def test_every_point_belongs_to_one_hand():
+    left, right = make_hand('left'), make_hand('right')
+    left.joints[:] = right.joints + np.array([0.02, 0.0, 0.0])
+    points = hand_points([left, right], depth_frame())[:, :3]
+    assert 0 < len(points) == len(np.unique(points, axis=0))
 
 
 def test_a_background_is_no_hand():
