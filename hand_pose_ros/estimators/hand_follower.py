@@ -14,7 +14,7 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.network_hands import NetworkHand
-from hand_pose_ros.estimators.plausibility import doubles, seen_through
+from hand_pose_ros.estimators.plausibility import crowded_out, doubles, seen_through
 from hand_pose_ros.estimators.results import Draft, ResultMaker
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -335,13 +335,21 @@ class HandFollower:
     ) -> list[Draft]:  # fmt: skip
         """Bring the tracks up to date and make the results."""
         rows: dict[int, int] = {}
+        ended: set[int] = set()
         with self._timer.stage('track'):
-            for row, (track, hand) in enumerate(evidence):
-                if fit is not None and self._believable(hand, fit, row, depth):
-                    rows[track.number] = row
-                    self._accept(track, hand, fit, row, stamp)
-            duplicate = self.config.tracking.duplicate
-            ended = doubles(fit, rows, duplicate) if fit is not None else set()
+            if fit is not None:
+                rows = {
+                    track.number: row
+                    for row, (track, hand) in enumerate(evidence)
+                    if self._believable(hand, fit, row, depth)
+                }
+                ended = doubles(fit, rows, self.config.tracking.duplicate)
+                alone = {number: row for number, row in rows.items() if number not in ended}
+                for number in crowded_out(fit, alone):
+                    del rows[number]
+                for row, (track, hand) in enumerate(evidence):
+                    if track.number in rows:
+                        self._accept(track, hand, fit, row, stamp)
             poses = []
             for track in list(self._tracker.tracks):
                 found = rows.get(track.number)

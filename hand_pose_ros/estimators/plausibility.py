@@ -20,10 +20,7 @@ _BEHIND, _MOST, _LEAST = 0.06, 0.7, 10
 
 
 def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
-    """Return the tracks that lie on another one's hand.
-
-    Of two that agree it is the younger one; of two that are merely too near to be two hands, the
-    one of which the depth image shows clearly less.
+    """Return the younger of any two tracks that agree on where their hands are.
 
     Args:
         fit: of all hands.
@@ -32,15 +29,27 @@ def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
     """
     found: set[int] = set()
     for older, younger in combinations(sorted(rows), 2):
-        if older in found or younger in found:
-            continue
-        pair = [rows[older], rows[younger]]
-        apart = np.linalg.norm(np.subtract(*fit.joints[pair]), axis=1).mean()
-        shown = fit.depth_share[pair]
-        if apart < duplicate:
+        if older not in found and _apart(fit, rows[older], rows[younger]) < duplicate:
             found.add(younger)
-        elif apart < _ONE_PLACE and shown.min() < _WORSE * shown.max():
-            found.add((older, younger)[int(shown.argmin())])
+    return found
+
+
+def crowded_out(fit: Fit, rows: Mapping[int, int]) -> set[int]:
+    """Return the tracks in whose place the depth image shows another one's hand.
+
+    Two hands that are too near each other to be two are one, if the depth image shows clearly less
+    of one of them.
+
+    Args:
+        fit: of all hands.
+        rows: row of the fit by number of the track.
+    """
+    found: set[int] = set()
+    for pair in combinations(rows, 2):
+        shown = fit.depth_share[[rows[number] for number in pair]]
+        near = _apart(fit, rows[pair[0]], rows[pair[1]]) < _ONE_PLACE
+        if near and shown.min() < _WORSE * shown.max():
+            found.add(pair[int(shown.argmin())])
     return found
 
 
@@ -61,3 +70,7 @@ def seen_through(joints: Array, depth: View) -> bool:
     known = np.isfinite(measured) & (measured > 0)
     beyond = (measured > expected + _BEHIND) & known
     return bool(known.sum() >= _LEAST and beyond.sum() >= _MOST * known.sum())
+
+
+def _apart(fit: Fit, one: int, other: int) -> float:
+    return float(np.linalg.norm(fit.joints[one] - fit.joints[other], axis=1).mean())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.estimators.plausibility import doubles, seen_through
+from hand_pose_ros.estimators.plausibility import crowded_out, doubles, seen_through
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.hand_model.fitting import Fit
 from hand_pose_ros.hand_model.kinematics import HandState
@@ -33,27 +33,27 @@ def depth():
     return views_of(frame(0))['depth']
 
 
+def test_of_two_tracks_that_agree_the_younger_one_ends():
+    assert doubles(fitted(0.02, (0.9, 0.9)), {8: 0, 3: 1}, duplicate=0.025) == {8}
+    assert doubles(fitted(0.03, (0.9, 0.9)), {8: 0, 3: 1}, duplicate=0.025) == set()
+    # One that ended ends no other.
+    assert doubles(fitted(0.02, (0.9, 0.9, 0.9)), {1: 0, 2: 1, 3: 2}, duplicate=0.025) == {2}
+    assert doubles(fitted(0.02, (0.9,)), {1: 0}, duplicate=0.025) == set()
+
+
 @pytest.mark.parametrize(
-    ('apart', 'shown', 'ended'),
+    ('apart', 'shown', 'out'),
     [
-        (0.01, (0.9, 0.9), {8}),  # the same hand twice: the younger track ends
-        (0.01, (0.1, 0.9), {8}),
-        (0.06, (0.9, 0.4), {8}),  # too near to be two, and the surface is the other's
+        (0.06, (0.9, 0.4), {8}),
         (0.06, (0.4, 0.9), {3}),
         (0.06, (0.9, 0.8), set()),  # both are shown: folded hands
         (0.06, (0.0, 0.0), set()),  # without a depth image nobody knows
         (0.09, (0.9, 0.0), set()),
     ],
 )
-def test_of_two_tracks_on_one_hand_one_ends(apart, shown, ended):
-    assert doubles(fitted(apart, shown), {3: 0, 8: 1}, duplicate=0.025) == ended
-    swapped = fitted(apart, shown[::-1])
-    assert doubles(swapped, {8: 0, 3: 1}, duplicate=0.025) == ended
-
-
-def test_a_track_that_ended_ends_no_other():
-    assert doubles(fitted(0.02, (0.9, 0.9, 0.9)), {1: 0, 2: 1, 3: 2}, duplicate=0.025) == {2}
-    assert doubles(fitted(0.02, (0.9,)), {1: 0}, duplicate=0.025) == set()
+def test_of_two_hands_in_one_place_the_one_with_less_surface_is_not_there(apart, shown, out):
+    assert crowded_out(fitted(apart, shown), {3: 0, 8: 1}) == out
+    assert crowded_out(fitted(apart, shown[::-1]), {8: 0, 3: 1}) == out
 
 
 def test_a_hand_is_seen_through_where_only_things_far_behind_it_are_measured(depth):
