@@ -43,7 +43,7 @@ MASK = 0.77
 
 # Mean spread of a hand's joints, pixels, at which half of the hands lie elsewhere, and how fast
 # that share grows; measured on the validation split.
-_LOST, _LOST_WIDTH = 42.0, 6.0
+_LOST, _LOST_WIDTH = 36.0, 6.0
 
 # Depth of a zero answer by sensor, metres.
 DEPTH_OFFSETS: dict[Sensor, float] = {'thermal': 0.7, 'nir': 0.5, 'rgb': 0.5, 'depth': 0.5}
