@@ -199,14 +199,15 @@ class MetricLift:
         they are laid onto the surface more exactly, if the options say so.
         """
         fit = self._coarse(hands, views, depth)
-        if depth is None or not self._config.near_iterations:
+        seen = fit.depth_share > 0.0
+        if depth is None or not self._config.near_iterations or not seen.any():
             return fit
         there = [replace(hand, start=fit.state.take([row])) for row, hand in enumerate(hands)]
         near = self._fit(there, views, depth, hand_clouds(depth, fit.joints, _CLOUD))
         for row, hand in enumerate(hands):
             # Not where the depth image was given up, or leaves the networks now.
             lost = hand.belief(fit, row) - hand.belief(near, row)
-            if fit.depth_share[row] > 0.0 and lost < _DISBELIEF:
+            if seen[row] and lost < _DISBELIEF:
                 fit = fit.with_hand(row, near, row)
         return fit
 

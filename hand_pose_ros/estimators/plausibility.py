@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.hand_model.fitting import Fit
+from hand_pose_ros.hand_model.residuals import sample
 
 Array = NDArray[np.float64]
 
@@ -62,13 +63,11 @@ def seen_through(joints: Array, depth: View) -> bool:
         joints: (21, 3) metres, frame of the results.
         depth: view of the depth camera.
     """
-    pixels = depth.project(joints)
-    shown = depth.camera.contains(pixels)
-    columns, rows = pixels[shown].astype(int).T
-    measured = depth.stream.image[rows, columns]
-    expected = (joints @ depth.rotation.T + depth.translation)[shown, 2]
-    known = np.isfinite(measured) & (measured > 0)
-    beyond = (measured > expected + _BEHIND) & known
+    seen = joints @ depth.rotation.T + depth.translation
+    seen = seen[seen[:, 2] > 0.0]
+    measured = sample(depth.depth_measurement(), seen[:, :2] / seen[:, 2:])
+    known = np.isfinite(measured) & (measured > 0.0)
+    beyond = known & (measured > seen[:, 2] + _BEHIND)
     return bool(known.sum() >= _LEAST and beyond.sum() >= _MOST * known.sum())
 
 
