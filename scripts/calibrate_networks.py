@@ -6,10 +6,12 @@ The live estimators take their standard deviations from there. Clips are from th
 of the simulator, seen through the lens at native size as a live rig delivers them; crops come from
 the true joints, moved at random. For each hand the error of the mean of its joints is split into
 the part along the view and the parts across it; the rest is the shape. All are divided by the
-network's confidence as the estimators multiply by it.
+network's confidence as the estimators multiply by it, and across the view also by how far the maps
+of a hand's joints spread, beside what is usual for hands that are found.
 """
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,32 +23,37 @@ from hand_pose_ros.estimators.densereg import DenseRegRefiner
 from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.rig_views import View, modalities_of, views_of
-from hand_pose_ros.estimators.therformer import TherFormerFinder
+from hand_pose_ros.estimators.therformer import NOISE, TherFormerFinder
 from hand_pose_ros.estimators.wildhands import WildHandsRefiner
 from hand_pose_ros.hand_model.hand_pose import HandPose
-from hand_pose_ros.networks.checkpoint import card_path, read_card
+from hand_pose_ros.networks.checkpoint import (
+    LoadedNetwork,
+    card_path,
+    load_checkpoint,
+    read_card,
+)
 from hand_pose_ros.simulation.batch import BatchSimulator
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.skeleton import SIDES
 
 _FRAMES = 8
 _JITTER = 0.015  # metres, of the places crops are cut around
+_FOUND = 25.0  # pixels, of the middle of a hand that was found
+
+_EYES = {
+    'therformer': TherFormerFinder, 'densereg': DenseRegRefiner, 'wildhands': WildHandsRefiner,
+}  # fmt: skip
 
 
 def sightings(
-    network: str, path: Path, clips: int, seed: int
+    loaded: LoadedNetwork, clips: int, seed: int, confidence: float = 0.3
 ) -> Iterator[tuple[NetworkHand, np.ndarray]]:
     """Yield what the network sees, and the true joints (21, 3) in its camera."""
     config = SimulationConfig(split='val', seed=seed)
     modalities = modalities_of(config.rig)
-    options = ModelConfig(model=str(path), confidence=0.3, runtime='torch')
+    network = loaded.card['network']
+    eye: Any = _EYES[network](ModelConfig(confidence=confidence), modalities, loaded)
     generator = np.random.default_rng(seed)
-    eye: Any
-    if network == 'therformer':
-        eye = TherFormerFinder(options, modalities)
-    else:
-        kinds = {'densereg': DenseRegRefiner, 'wildhands': WildHandsRefiner}
-        eye = kinds[network](options, modalities)
     simulator = BatchSimulator(config)
     for number in range(clips):
         frames, truth = simulator.rig_frames(number, _FRAMES, (config.rig.reference, eye.stream))
@@ -81,6 +88,25 @@ def look(
     return [hand for hand in eye.refine(views, places) if hand is not None]
 
 
+def with_usual_spread(loaded: LoadedNetwork, clips: int, seed: int) -> LoadedNetwork:
+    """Return the network with a card that says how far the maps of found hands spread, pixels."""
+    usual = NOISE.from_card(loaded.card).spread
+    # Doubted hands as well: which are, this decides.
+    blurs = [
+        seen.blur
+        for seen, true in sightings(loaded, clips, seed, confidence=0.0)
+        if np.linalg.norm(pixels_off(seen, true).mean(axis=0)) < _FOUND
+    ]
+    noise = {**loaded.card.get('noise', {}), 'spread': usual * float(np.median(blurs))}
+    return dataclasses.replace(loaded, card={**loaded.card, 'noise': noise})
+
+
+def pixels_off(seen: NetworkHand, true: np.ndarray) -> np.ndarray:
+    """Return how far joints are from the true ones in the network's image, (21, 2) pixels."""
+    plane = seen.joints[:, :2] / seen.joints[:, 2:] - true[:, :2] / true[:, 2:]
+    return plane * seen.focal
+
+
 def measured(found: Iterator[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
     """Return robust standard deviations (1.48 times the median absolute error)."""
     along, across, shape, pixels = [], [], [], []
@@ -90,10 +116,9 @@ def measured(found: Iterator[tuple[NetworkHand, np.ndarray]]) -> dict[str, float
         place = away.mean(axis=0)
         ray = true.mean(axis=0) / np.linalg.norm(true.mean(axis=0))
         along.append(place @ ray / doubt)
-        across += list((place - (place @ ray) * ray) / doubt)
+        across += list((place - (place @ ray) * ray) / (doubt * seen.stray))
         shape += list((away - place).ravel() / doubt)
-        plane = seen.joints[:, :2] / seen.joints[:, 2:] - true[:, :2] / true[:, 2:]
-        pixels += list(plane.ravel() * seen.focal / doubt)
+        pixels += list(pixels_off(seen, true).ravel() / doubt)
     if not along:
         raise SystemExit('the network saw no hand: train it longer')
     values = {'along': along, 'across': across, 'shape': shape, 'pixel': pixels}
@@ -107,12 +132,17 @@ def main() -> None:
     parser.add_argument('--clips', type=int, default=20)
     parser.add_argument('--seed', type=int, default=0)
     options = parser.parse_args()
-    card = read_card(options.checkpoint)
-    network = card['network']
-    noise = measured(sightings(network, options.checkpoint, options.clips, options.seed))
+    loaded = load_checkpoint(options.checkpoint)
+    network = loaded.card['network']
+    spread = {}
+    if network == 'therformer' and loaded.config.joint_maps:
+        loaded = with_usual_spread(loaded, options.clips, options.seed)
+        spread = {'spread': loaded.card['noise']['spread']}
+    noise = measured(sightings(loaded, options.clips, options.seed)) | spread
     # Of the others the pixels say nothing that the joints in 3D do not say.
     if network != 'wildhands':
         del noise['pixel']
+    card = read_card(options.checkpoint)
     card['noise'] = {name: round(value, 5) for name, value in noise.items()}
     place = card_path(options.checkpoint)
     place.write_text(json.dumps(card, indent=2, allow_nan=False) + '\n', encoding='utf-8')

@@ -15,6 +15,7 @@ from hand_pose_ros.skeleton import JOINT_COUNT
 Array = NDArray[np.float64]
 
 _LEAST_CONFIDENCE = 0.1  # sigmas grow no further below
+_BLUR = 0.7, 4.0  # least and largest factor of how far a hand strays across the view
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +28,14 @@ class NetworkNoise:
         shape: of a joint about the mean, metres.
         pixel: of a joint in the network's image, pixels; 0 when the joints' pixels say nothing
             that the joints in 3D do not say already.
+        spread: how far the maps of a hand's joints usually spread, pixels; 0 without maps.
     """
 
     across: float
     along: float
     shape: float
     pixel: float = 0.0
+    spread: float = 0.0
 
     def from_card(self, card: Mapping[str, Any]) -> 'NetworkNoise':
         """Return the figures of a card's ``noise``, these where it has none.
@@ -65,6 +68,8 @@ class NetworkHand:
         confidence: (21,) probability in 0..1 that the joint is there.
         noise: standard deviations, of a hand seen with full confidence.
         spread: (21,) further standard deviation of each joint, metres.
+        blur: how many times as far as usual the maps of its joints spread: where they do not agree,
+            the hand strays across the view.
         finds: whether the network looked for hands in the whole image; one that looks at a crop
             answers with a hand wherever it is asked.
         focal: of the image the network saw, pixels; turns ``noise.pixel`` into an angle.
@@ -80,6 +85,7 @@ class NetworkHand:
     confidence: Array
     noise: NetworkNoise
     spread: Array
+    blur: float = 1.0
     finds: bool = False
     focal: float = 1.0
     parameters: HandModelParameters | None = None
@@ -101,11 +107,16 @@ class NetworkHand:
         return np.hypot(self.noise.shape * self.doubt, self.spread)
 
     @property
+    def stray(self) -> float:
+        """Factor by which blur changes the standard deviation across the view."""
+        return float(np.clip(self.blur**2, *_BLUR))
+
+    @property
     def place_covariance(self) -> Array:
         """Covariance (3, 3) of the joints' mean in the camera, square metres."""
         ray = self.joints.mean(axis=0)
         ray = ray / max(float(np.linalg.norm(ray)), 1e-9)
-        along, across = self.noise.along**2, self.noise.across**2
+        along, across = self.noise.along**2, (self.noise.across * self.stray) ** 2
         doubt = float(self.doubt.mean()) ** 2
         return doubt * (across * np.eye(3) + (along - across) * np.outer(ray, ray))
 

@@ -21,9 +21,11 @@ from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.trained_models import available
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.therformer import (
+    SPREAD,
     TherFormerOutput,
     TherFormerStream,
     depth_image,
+    hand_spread,
     hands_present,
     joint_confidence,
 )
@@ -33,7 +35,7 @@ from hand_pose_ros.skeleton import JOINT_COUNT
 Array = NDArray[np.float64]
 
 # Until a card says better: errors of a small network on simulated images.
-NOISE = NetworkNoise(across=0.012, along=0.030, shape=0.015)
+NOISE = NetworkNoise(across=0.012, along=0.030, shape=0.015, spread=SPREAD)
 _GAP = 1.0  # seconds between two images after which the older ones say nothing
 
 
@@ -114,9 +116,11 @@ class TherFormerFinder:
         return self._network.push(image, intrinsics[None].to(self._device))
 
     def _read(self, output: TherFormerOutput, seen: PinholeImage, view: View) -> list[NetworkHand]:
-        size = seen.camera.height, seen.camera.width
-        present = hands_present(output, size, confidence=self._confidence)[-1].cpu().numpy()
-        confidence = joint_confidence(output, size)[-1].double().cpu().numpy()
+        size, usual = (seen.camera.height, seen.camera.width), self._noise.spread
+        present = hands_present(output, size, confidence=self._confidence, usual_spread=usual)[-1]
+        confidence = joint_confidence(output, size, usual)[-1].double().cpu().numpy()
+        spread = hand_spread(output)
+        blur = [1.0, 1.0] if spread is None else (spread[-1] / usual).tolist()
         joints = output.joints[-1].double().cpu().numpy().reshape(2, JOINT_COUNT, 3)
         hands = [
             NetworkHand(
@@ -128,6 +132,7 @@ class TherFormerFinder:
                 confidence=confidence[side],
                 noise=self._noise,
                 spread=np.zeros(JOINT_COUNT),
+                blur=blur[side],
                 finds=True,
                 focal=float(seen.camera.intrinsics[0, 0]),
             )

@@ -41,9 +41,11 @@ LONGEST = 64  # frames
 # the loss, so that this stands for a chance of one in ten.
 MASK = 0.77
 
-# Mean spread of a hand's joints, pixels, at which half of the hands lie elsewhere, and how fast
-# that share grows; measured on the validation split.
-_LOST, _LOST_WIDTH = 36.0, 6.0
+# Mean spread of a hand's joints, pixels, as the shipped network has it where it sees hands well.
+SPREAD = 19.5
+# How many times that spread half of the hands lie elsewhere, and how fast their share grows;
+# measured on the validation split.
+_LOST, _LOST_WIDTH = 1.85, 0.3
 
 # Depth of a zero answer by sensor, metres.
 DEPTH_OFFSETS: dict[Sensor, float] = {'thermal': 0.7, 'nir': 0.5, 'rgb': 0.5, 'depth': 0.5}
@@ -395,7 +397,16 @@ def _spread(config: TherFormerConfig, features: Tensor) -> Tensor | None:
     return features.split(config.parts, dim=1)[2].float() if config.joint_maps else None
 
 
-def joint_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> Tensor:
+def hand_spread(output: TherFormerOutput) -> Tensor | None:
+    """Return the mean spread of the maps of each hand in pixels, (N, 2), if there are maps."""
+    if output.spread is None:
+        return None
+    return output.spread.unflatten(1, (2, HAND_JOINTS)).mean(dim=2)
+
+
+def joint_confidence(
+    output: TherFormerOutput, image_size: tuple[int, int], usual_spread: float = SPREAD
+) -> Tensor:
     """Return the mask's hand probability at every joint's pixel, (N, 2, 21).
 
     It is 0 outside the image, and less where the maps of a hand's joints do not agree on a place.
@@ -404,6 +415,7 @@ def joint_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> T
     Args:
         output: of the network.
         image_size: rows and columns of the images.
+        usual_spread: of hands that the network sees well, pixels.
     """
     height, width = image_size
     size = output.pixels.new_tensor([width, height])
@@ -414,20 +426,22 @@ def joint_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> T
     )  # (N, 1, 1, 42)  # fmt: skip
     inside = (places.abs() <= 1).all(dim=-1)
     confidence = (found[:, 0, 0] * inside).unflatten(1, (2, HAND_JOINTS))
-    if output.spread is None:
+    spread = hand_spread(output)
+    if spread is None:
         return confidence
-    spread = output.spread.unflatten(1, (2, HAND_JOINTS)).mean(dim=2, keepdim=True)  # (N, 2, 1)
-    return confidence * ((_LOST - spread) / _LOST_WIDTH).sigmoid()
+    return confidence * ((_LOST - spread[..., None] / usual_spread) / _LOST_WIDTH).sigmoid()
 
 
-def hand_confidence(output: TherFormerOutput, image_size: tuple[int, int]) -> Tensor:
-    """Return the confidence of both hands, (N, 2): the mean mask probability at their joints."""
-    return joint_confidence(output, image_size).mean(dim=2)
+def hand_confidence(
+    output: TherFormerOutput, image_size: tuple[int, int], usual_spread: float = SPREAD
+) -> Tensor:
+    """Return the confidence of both hands, (N, 2): the mean of their joints'."""
+    return joint_confidence(output, image_size, usual_spread).mean(dim=2)
 
 
 def hands_present(
     output: TherFormerOutput, image_size: tuple[int, int], *,
-    confidence: float = 0.5, apart: float = 0.025,
+    confidence: float = 0.5, apart: float = 0.025, usual_spread: float = SPREAD,
 ) -> Tensor:  # fmt: skip
     """Return which hands are there, (N, 2) bool.
 
@@ -440,8 +454,9 @@ def hands_present(
         image_size: rows and columns of the images.
         confidence: least mean mask probability at a hand's joints.
         apart: least mean distance between the joints of the two hands, metres.
+        usual_spread: of hands that the network sees well, pixels.
     """
-    sure = hand_confidence(output, image_size)
+    sure = hand_confidence(output, image_size, usual_spread)
     left, right = output.joints.unflatten(1, (2, HAND_JOINTS)).unbind(1)
     together = (left - right).norm(dim=-1).mean(dim=1) < apart
     better = torch.stack([sure[:, 0] >= sure[:, 1], sure[:, 0] < sure[:, 1]], dim=1)

@@ -117,7 +117,8 @@ class OptimiserConfig:
     """How weights change.
 
     Attributes:
-        name: ``adam`` (L2 decay in the gradient) or ``adamw`` (decoupled decay of matrices only).
+        name: ``adam`` (L2 decay in the gradient), ``adamw`` (decoupled decay of matrices only) or
+            ``muon`` (orthogonal steps of matrices and kernels, AdamW for the rest).
         learning_rate: the highest rate.
         betas: decay of the two moments.
         weight_decay: per step.
@@ -126,7 +127,7 @@ class OptimiserConfig:
         accumulate: batches whose gradients are averaged before a step.
     """
 
-    name: Literal['adam', 'adamw'] = 'adamw'
+    name: Literal['adam', 'adamw', 'muon'] = 'adamw'
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0

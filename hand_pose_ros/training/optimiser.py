@@ -1,18 +1,22 @@
 """Optimisers and gradient clipping."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hand_pose_ros.training.config import OptimiserConfig
+from hand_pose_ros.training.muon import MuonAndAdamW, is_kernel
 
 
-def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+def make_optimiser(
+    network: nn.Module, config: OptimiserConfig
+) -> torch.optim.Optimizer | MuonAndAdamW:
     """Return the optimiser of a network's weights.
 
-    AdamW decays matrices and kernels but neither biases nor normalisations; Adam's L2 term, which
-    the papers use, applies to all of them.
+    AdamW and Muon decay matrices and kernels but neither biases nor normalisations; Adam's L2
+    term, which the papers use, applies to all of them.
 
     Source: methods specification, sections 1.5, 2.7 and 3.5.
     """
@@ -22,14 +26,23 @@ def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.O
             weights, config.learning_rate, config.betas, weight_decay=config.weight_decay,
             fused=True,
         )  # fmt: skip
+    if config.name == 'adamw':
+        return _adamw(weights, config)
+    return MuonAndAdamW(
+        [weight for weight in weights if is_kernel(weight)],
+        _adamw([weight for weight in weights if not is_kernel(weight)], config),
+        learning_rate=config.learning_rate, weight_decay=config.weight_decay,
+    )  # fmt: skip
+
+
+def _adamw(weights: Sequence[nn.Parameter], config: OptimiserConfig) -> torch.optim.AdamW:
     groups: list[dict[str, Any]] = [
         {'params': [weight for weight in weights if weight.ndim > 1]},
         {'params': [weight for weight in weights if weight.ndim <= 1], 'weight_decay': 0.0},
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group['params']],
-        config.learning_rate, config.betas, weight_decay=config.weight_decay, fused=True,
-    )  # fmt: skip
+        groups, config.learning_rate, config.betas, weight_decay=config.weight_decay, fused=True
+    )
 
 
 def clip_gradients(network: nn.Module, config: OptimiserConfig) -> Tensor | None:

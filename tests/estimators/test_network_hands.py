@@ -1,5 +1,7 @@
 """Network hands: covariances, cards, and the form the hand fit takes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,17 @@ def test_low_confidence_enlarges_sigmas_but_not_without_end():
     sure, unsure, none = (hand(confidence=c).covariance for c in (1.0, 0.25, 0.0))
     np.testing.assert_allclose(unsure, 4 * sure)
     np.testing.assert_allclose(none, 10 * sure)
+
+
+def test_a_hand_whose_maps_blur_strays_across_the_view_alone():
+    ray = hand().joints.mean(axis=0)
+    ray /= np.linalg.norm(ray)
+    aside = np.cross(ray, [0.0, 1.0, 0.0])
+    aside /= np.linalg.norm(aside)
+    for blur, factor in ((1.0, 1.0), (1.5, 2.25), (0.5, 0.7), (9.0, 4.0)):
+        covariance = replace(hand(), blur=blur).place_covariance
+        assert np.sqrt(ray @ covariance @ ray) == pytest.approx(0.03)
+        assert np.sqrt(aside @ covariance @ aside) == pytest.approx(factor * 0.01)
 
 
 def test_noise_comes_from_the_card():

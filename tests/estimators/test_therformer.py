@@ -36,6 +36,7 @@ class TrueStream:
     def __init__(self, network):
         self.network, self.stream = network, 'thermal'
         self.images, self.resets, self.absent, self.broken = [], 0, (), False
+        self.spread = None
         TrueStream.instances.append(self)
 
     def reset(self):
@@ -57,8 +58,9 @@ class TrueStream:
         out = torch.from_numpy(joints).float()[None]
         out = out * torch.nan if self.broken else out
         return TherFormerOutput(
-            joints=out, pixels=pixels[None], depth=out[..., 2:], mask_logits=logits
-        )
+            joints=out, pixels=pixels[None], depth=out[..., 2:], mask_logits=logits,
+            spread=None if self.spread is None else torch.full((1, 42), self.spread),
+        )  # fmt: skip
 
 
 def loaded(**card) -> LoadedNetwork:
@@ -111,6 +113,20 @@ def test_other_streams_can_be_chosen(make, stream):
     assert all(error(pose) < 1e-4 and pose.sources == (stream,) for pose in poses)
     [image] = TrueStream.instances[-1].images
     assert image.shape == (1, 3, 256, 320) and image.min() >= 0 and image.max() <= 1
+
+
+def test_the_card_says_which_spread_of_maps_is_usual(make):
+    def sigma(spread, card=None):
+        estimator = make(card)
+        TrueStream.instances[-1].spread = spread
+        poses = estimator.estimate(frame(0, ('thermal',)))
+        return [float(np.sqrt(np.linalg.eigvalsh(pose.covariance[0])[0])) for pose in poses]
+
+    assert sigma(60.0) == []  # three times the shipped network's: no hand
+    usual, blurred = (sigma(value, {'noise': {'spread': 60.0}}) for value in (60.0, 80.0))
+    assert len(usual) == len(blurred) == 2
+    assert usual == pytest.approx(sigma(19.5), rel=0.01)
+    assert all(more > 1.1 * less for more, less in zip(blurred, usual, strict=True))
 
 
 def test_an_absent_hand_is_not_reported(make):
