@@ -163,8 +163,7 @@ class MetricLift:
             there = view.rotation @ place + view.translation
             # To the same distance on the ray through its pixels.
             away = found * (np.linalg.norm(there) / np.linalg.norm(found)) - there
-            across = seen.noise.across * float(seen.doubt.mean())
-            gain = variance / (variance + across**2)
+            gain = variance / (variance + seen.across**2)
             place = place + gain * (away @ view.rotation)
             variance = variance * (1.0 - gain)
         state = hand.expected

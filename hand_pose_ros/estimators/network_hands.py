@@ -112,13 +112,22 @@ class NetworkHand:
         return float(np.clip(self.blur**2, *_BLUR))
 
     @property
+    def across(self) -> float:
+        """Standard deviation of the joints' mean across the view, metres."""
+        return self.noise.across * self.stray * float(self.doubt.mean())
+
+    @property
+    def along(self) -> float:
+        """Standard deviation of the joints' mean along the view, metres."""
+        return self.noise.along * float(self.doubt.mean())
+
+    @property
     def place_covariance(self) -> Array:
         """Covariance (3, 3) of the joints' mean in the camera, square metres."""
         ray = self.joints.mean(axis=0)
         ray = ray / max(float(np.linalg.norm(ray)), 1e-9)
-        along, across = self.noise.along**2, (self.noise.across * self.stray) ** 2
-        doubt = float(self.doubt.mean()) ** 2
-        return doubt * (across * np.eye(3) + (along - across) * np.outer(ray, ray))
+        along, across = self.along**2, self.across**2
+        return across * np.eye(3) + (along - across) * np.outer(ray, ray)
 
     @property
     def covariance(self) -> Array:

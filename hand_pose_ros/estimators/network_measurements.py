@@ -94,6 +94,5 @@ def _place_root(seen: NetworkHand) -> Array:
     if seen.noise.pixel > 0:
         # Its pixels say where the hand is across the view.
         ray = seen.joints.mean(axis=0)
-        along = seen.noise.along * float(seen.doubt.mean())
-        return np.outer([1.0, 0.0, 0.0], ray / np.linalg.norm(ray) / along)
+        return np.outer([1.0, 0.0, 0.0], ray / np.linalg.norm(ray) / seen.along)
     return np.linalg.cholesky(np.linalg.inv(seen.place_covariance)).T
