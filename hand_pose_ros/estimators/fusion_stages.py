@@ -23,7 +23,13 @@ _SURE_DEPTH = 0.03
 
 
 class Finder(Protocol):
-    """A network that finds hands in a whole image."""
+    """A network that finds hands in a whole image.
+
+    Attributes:
+        stream: whose images it sees.
+    """
+
+    stream: str
 
     def look(self, views: dict[str, View]) -> list[NetworkHand]:
         """Return the hands, most certain first."""
@@ -112,17 +118,22 @@ class FusionStages:
             view = views.get(refiner.stream)
             if view is None:
                 continue
-            rows = [
-                row
-                for row, (_, joints) in enumerate(places)
-                if view.camera.contains(view.project(joints)).mean() >= _LEAST_SHOWN
-            ]
+            rows = [row for row, (_, joints) in enumerate(places) if _shows(view, joints)]
             with self._timer.stage(name):
                 hands = refiner.refine(views, [places[row] for row in rows])
                 for row, hand in zip(rows, hands, strict=True):
                     if hand is not None:
                         found[row].append(hand)
         return found
+
+    def would_find(self, views: dict[str, View], joints: Array) -> bool:
+        """Say whether the finder's image shows this place, joints (21, 3)."""
+        view = None if self._finder is None else views.get(self._finder.stream)
+        return view is not None and _shows(view, joints)
+
+
+def _shows(view: View, joints: Array) -> bool:
+    return bool(view.camera.contains(view.project(joints)).mean() >= _LEAST_SHOWN)
 
 
 def _apart(hand: NetworkHand, place: Array, view: View) -> float:

@@ -58,6 +58,10 @@ class NetworkSearch(Protocol):
         """Return what a closer look at each place, a side and joints (21, 3), shows."""
         ...
 
+    def would_find(self, views: dict[str, View], joints: Array) -> bool:
+        """Say whether an image that was searched for hands shows this place, joints (21, 3)."""
+        ...
+
 
 class HandFollower:
     """Follows both hands through the frames of a rig.
@@ -390,6 +394,8 @@ class HandFollower:
                 return False
         if hand.is_recognised:
             return True
+        if self._networks is not None and self._networks.would_find(self._views, fit.joints[row]):
+            return False
         return bool(fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)
 
     def _expired(self, track: Track, stamp: int, limit: float, since: int | None = None) -> bool:

@@ -224,6 +224,25 @@ def test_a_fit_from_too_far_away_starts_again_where_a_sure_network_sees_the_hand
     assert all(pose.state == 'tracked' and error(pose) < 0.02 for pose in poses)
 
 
+def test_a_hand_that_the_finder_does_not_see_where_it_looks_is_predicted_and_lost(make):
+    """What looks closer is as sure of a sleeve or a mug: it does not keep a hand alone."""
+    finder, refiner = FakeFinder(noise=0.005), FakeRefiner('depth', noise=0.004)
+    estimator = make(therformer=finder, densereg=refiner)
+    follow(estimator, ('thermal', 'depth'), 3)
+    finder.sides = (1,)
+    states = []
+    for number in range(3, 13):
+        poses = estimator.estimate(frame(number, ('thermal', 'depth')))
+        states.append({pose.side: pose.state for pose in poses})
+    assert states[0] == {'left': 'predicted', 'right': 'tracked'}
+    assert 'left' not in states[-1]
+    # Without the finder's image the surface goes on holding it.
+    finder.sides = (0, 1)
+    follow(estimator, ('thermal', 'depth'), 13)
+    poses = estimator.estimate(frame(13, ('depth',)))
+    assert {pose.side: pose.state for pose in poses} == {'left': 'tracked', 'right': 'tracked'}
+
+
 def test_an_alien_surface_does_not_pull_a_hand_away(make):
     """A wall where the hands are not: the fit must not follow it."""
     wall = dark('depth')

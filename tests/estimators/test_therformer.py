@@ -11,7 +11,12 @@ from hand_pose_ros.errors import HandPoseError, ModelError
 from hand_pose_ros.estimators import registry, therformer, trained_models
 from hand_pose_ros.estimators.therformer import TherFormerEstimator
 from hand_pose_ros.networks.checkpoint import LoadedNetwork, save_checkpoint
-from hand_pose_ros.networks.therformer import TherFormer, TherFormerConfig, TherFormerOutput
+from hand_pose_ros.networks.therformer import (
+    SPREAD,
+    TherFormer,
+    TherFormerConfig,
+    TherFormerOutput,
+)
 from tests.estimators.network_fakes import (
     RIG,
     TRUTH,
@@ -125,7 +130,7 @@ def test_the_card_says_which_spread_of_maps_is_usual(make):
     assert sigma(60.0) == []  # three times the shipped network's: no hand
     usual, blurred = (sigma(value, {'noise': {'spread': 60.0}}) for value in (60.0, 80.0))
     assert len(usual) == len(blurred) == 2
-    assert usual == pytest.approx(sigma(19.5), rel=0.01)
+    assert usual == pytest.approx(sigma(SPREAD), rel=0.01)
     assert all(more > 1.1 * less for more, less in zip(blurred, usual, strict=True))
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.therformer import (
+    SPREAD,
     TherFormer,
     TherFormerOutput,
     TherFormerStream,
@@ -164,7 +165,7 @@ def test_confidence_is_interpolated_between_the_centres_of_cells():
 
 def test_a_hand_whose_maps_say_many_places_is_hardly_believed():
     output = painted(torch.full((1, 42, 2), 100.0))
-    spread = torch.full((1, 42), 19.0)  # as half of the well-seen hands of the shipped network have
+    spread = torch.full((1, 42), SPREAD)  # as half of the well-seen hands have
     spread[0, 21:] = 60.0
     doubted = dataclasses.replace(output, spread=spread)
     left, right = hand_confidence(doubted, (256, 320))[0].tolist()
