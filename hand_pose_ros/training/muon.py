@@ -31,8 +31,9 @@ class MuonAndAdamW:
             nn.Parameter(_rows(kernel, kernel).view(len(kernel), -1)) for kernel in kernels
         ]
         self._muon = torch.optim.Muon(
-            self._matrices, learning_rate, weight_decay, adjust_lr_fn='match_rms_adamw'
-        )
+            [{'params': self._matrices}], learning_rate, weight_decay,
+            adjust_lr_fn='match_rms_adamw',
+        )  # fmt: skip
         self._others = others
 
     @property

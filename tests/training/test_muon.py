@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -97,3 +98,7 @@ def test_frozen_kernels_stay_and_rates_can_be_set():
     train(parts, optimiser, 2)
     assert torch.equal(parts[0].weight, before[0])
     assert torch.equal(parts[3].weight, before[1])
+    # Also where nothing but normalisations and biases is left to train.
+    for kernel in (parts[0].weight, parts[3].weight, parts[5].weight):
+        kernel.requires_grad_(False)
+    assert np.isfinite(train(parts, make_optimiser(parts, CONFIG), 2)).all()
