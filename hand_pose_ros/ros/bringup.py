@@ -22,6 +22,7 @@ from rclpy.parameter import Parameter
 from hand_pose_ros.cameras import registry
 from hand_pose_ros.cameras.driver import CameraDriver
 from hand_pose_ros.errors import HandPoseError
+from hand_pose_ros.interrupts import forget_interrupt
 from hand_pose_ros.rig.description import CameraDescription, RigDescription, find_rig, save_rig
 from hand_pose_ros.rig.model import EXTERNAL_DRIVER
 from hand_pose_ros.ros.camera_node import CameraNode
@@ -223,6 +224,7 @@ def up(
     )
     with suppress(KeyboardInterrupt, ExternalShutdownException), running(rig, options) as graph:
         graph.spin(seconds)
+    forget_interrupt()
     return 0
 
 

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.timer import Timer
 
 from hand_pose_ros.errors import HandPoseError
+from hand_pose_ros.interrupts import forget_interrupt
 from hand_pose_ros.ros.parameters import NodeParameter, declare, value_of
 
 AUTOSTART = NodeParameter(
@@ -169,4 +170,5 @@ def run_node(make: Callable[[], Node], argv: list[str] | None = None) -> int:
             node.destroy_node()
         executor.shutdown()
         rclpy.try_shutdown()
+        forget_interrupt()
     return 0
