@@ -32,6 +32,7 @@ FLOORS = {
     'resources': 1,
     'skeleton': 0,
     'errors': 0,
+    'interrupts': 0,
     'inert_pickle': 0,
     'whole_file': 0,
 }
