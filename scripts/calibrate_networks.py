@@ -26,12 +26,7 @@ from hand_pose_ros.estimators.rig_views import View, modalities_of, views_of
 from hand_pose_ros.estimators.therformer import NOISE, TherFormerFinder
 from hand_pose_ros.estimators.wildhands import WildHandsRefiner
 from hand_pose_ros.hand_model.hand_pose import HandPose
-from hand_pose_ros.networks.checkpoint import (
-    LoadedNetwork,
-    card_path,
-    load_checkpoint,
-    read_card,
-)
+from hand_pose_ros.networks.checkpoint import LoadedNetwork, card_path, load_checkpoint
 from hand_pose_ros.simulation.batch import BatchSimulator
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.skeleton import SIDES
@@ -142,8 +137,7 @@ def main() -> None:
     # Of the others the pixels say nothing that the joints in 3D do not say.
     if network != 'wildhands':
         del noise['pixel']
-    card = read_card(options.checkpoint)
-    card['noise'] = {name: round(value, 5) for name, value in noise.items()}
+    card = {**loaded.card, 'noise': {name: round(value, 5) for name, value in noise.items()}}
     place = card_path(options.checkpoint)
     place.write_text(json.dumps(card, indent=2, allow_nan=False) + '\n', encoding='utf-8')
     print(f'{place}: {card["noise"]}')
