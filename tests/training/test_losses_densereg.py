@@ -8,7 +8,7 @@ import torch
 from hand_pose_ros.networks.dense_crop import crop_boxes, joint_boxes
 from hand_pose_ros.networks.dense_votes import DenseFields, aggregate, dense_targets
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
-from hand_pose_ros.training.losses.densereg import densereg_loss
+from hand_pose_ros.training.losses.densereg import densereg_loss, joint_distance
 from tests.networks.dense_scene import cameras, depth_of, hand, project
 
 
@@ -118,3 +118,50 @@ def test_depth_reading_learns_the_thickness_of_the_hand(example):
     assert losses[1] < losses[0]
     perfect = dataclasses.replace(fields, heat_2d=targets.fields.heat_2d)
     assert torch.isfinite(aggregate(perfect, crop).joints).all()
+
+
+def test_the_background_need_not_learn_to_vote(example):
+    targets = example[2]
+    empty = ~targets.foreground[:, None]
+    assert empty.any() and targets.foreground.any()
+
+    def loss(where, background):
+        change = 0.1 * where.float()
+        off = shifted(targets.fields, heat_2d=change, heat_3d=change, direction=change)
+        return densereg_loss([off], targets, background=background)
+
+    assert float(loss(empty, True)['total']) > 0
+    without = loss(empty, False)
+    assert float(without['heat_3d']) == float(without['direction']) == 0.0
+    assert float(without['heat_2d']) == float(loss(empty, True)['heat_2d']) > 0
+    for name, value in loss(~empty, True).items():
+        assert float(loss(~empty, False)[name]) == pytest.approx(float(value), rel=1e-6), name
+
+
+def test_joint_distances_pass_their_slopes_to_the_votes(example):
+    crop, _, targets = example
+    fields = dataclasses.replace(
+        targets.fields, direction=targets.fields.direction.clone().requires_grad_()
+    )
+    found = aggregate(fields, crop).joints
+    true = found.detach() + torch.tensor([0.003, 0.0, 0.004])
+    distance = joint_distance(found, true)
+    assert float(distance.detach()) == pytest.approx(0.005, rel=1e-3)
+    (slope,) = torch.autograd.grad(distance, fields.direction)
+    votes = (slope != 0).any(dim=1)
+    assert 0 < int((slope.unflatten(1, (21, 3)) != 0).any(dim=2).sum()) <= 2 * 21 * 5
+    assert not (votes & ~targets.foreground).any()
+    down = dataclasses.replace(targets.fields, direction=targets.fields.direction - 3.0 * slope)
+    assert float(joint_distance(aggregate(down, crop).joints, true)) < float(distance.detach())
+
+
+def test_joint_distances_leave_out_what_is_not_known():
+    found = torch.zeros(2, 3, 3, requires_grad=True)
+    true = torch.zeros(2, 3, 3)
+    true[0, 0] = torch.tensor([0.03, 0.04, 0.0])
+    true[0, 1], true[1] = torch.nan, torch.nan
+    distance = joint_distance(found, true)
+    assert float(distance.detach()) == pytest.approx((0.05 + 1e-4) / 2, rel=1e-4)
+    (slope,) = torch.autograd.grad(distance, found)
+    assert slope.isfinite().all() and not slope[1].any()
+    assert float(joint_distance(found.detach(), true.fill_(torch.nan))) == 0.0

@@ -292,3 +292,35 @@ def test_certain_maps_in_the_right_cells_cost_less_than_in_others(batch):
     maps = located(batch, 8.0).joint_logits
     wrong = dataclasses.replace(perfect(batch), joint_logits=maps.roll(5, dims=3))
     assert float(right) < float(therformer_loss(wrong, batch)['cells']) - 1.0
+
+
+def test_relative_errors_are_blind_to_where_the_hand_is(batch):
+    config = TherFormerLossConfig(relative_weight=3.0)
+    truth = perfect(batch)
+    assert 'relative' not in therformer_loss(truth, batch)
+    moved = truth.joints + torch.tensor([0.3, -0.2, 0.1])
+    loss = therformer_loss(dataclasses.replace(truth, joints=moved), batch, config)
+    assert float(loss['relative']) == pytest.approx(0.0, abs=1e-6)
+    assert float(loss['points']) == pytest.approx(0.2, rel=1e-4)
+    bent = truth.joints.clone()
+    bent[:, 21 + 8, 2] += 0.042  # one of 2 x 21 joints, one of three coordinates
+    output = dataclasses.replace(truth, joints=bent)
+    loss = therformer_loss(output, batch, config)
+    assert float(loss['relative']) == pytest.approx(0.042 / 126, rel=1e-4)
+    without = therformer_loss(output, batch)
+    difference = float(loss['total'] - without['total'])
+    assert difference == pytest.approx(3.0 * 0.042 / 126, rel=1e-3)
+
+
+def test_relative_errors_need_the_wrist(batch):
+    joints = batch.joints.clone()
+    joints[:, 0, 0] = torch.nan
+    batch = changed(batch, joints=joints)
+    output = perfect(batch)
+    moved = output.joints.nan_to_num(0.0)
+    moved[:, 5] += 0.1
+    output = dataclasses.replace(output, joints=moved.requires_grad_())
+    loss = therformer_loss(output, batch, TherFormerLossConfig(relative_weight=1.0))
+    assert float(loss['relative']) == pytest.approx(0.0, abs=1e-6)
+    (slope,) = torch.autograd.grad(loss['relative'], output.joints)
+    assert bool(slope.isfinite().all()) and not slope[:, :21].any()

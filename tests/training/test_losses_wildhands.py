@@ -161,6 +161,26 @@ def test_3d_joints_are_compared_without_their_wrist():
     assert float(loss_of(output, batch, views)['joints_3d']) < 1e-10
 
 
+def test_joint_distances_are_mpjpe_and_let_no_hand_outweigh_the_others():
+    alone = dict.fromkeys(TERMS - {'initial_camera'}, 0.0) | {'mask': 0.0, 'grasp': 0.0}
+    config = dataclasses.replace(CONFIG, joint_distance=2.0, **alone)
+    batch, views = labelled()
+    output = perfect(batch, views)
+    assert 'joint_distance' not in loss_of(output, batch, views)
+    with torch.no_grad():
+        output.joints[0, :, 1:] += torch.tensor([0.03, 0.04, 0.0])
+        output.joints[1, :, 1:] += torch.tensor([0.3, 0.4, 0.0])
+    terms = loss_of(output, batch, views, config)
+    expected = 2 * (0.05 + 0.5) / COUNT * 20 / 21
+    assert float(terms['joint_distance']) == pytest.approx(expected, rel=2e-3)
+    assert float(terms['total'].detach()) == pytest.approx(2 * expected, rel=2e-3)
+    (slope,) = torch.autograd.grad(terms['total'], output.joints)
+    sizes = slope[..., 1:, :].norm(dim=-1)
+    assert slope.isfinite().all()
+    assert float(sizes[0].mean()) == pytest.approx(float(sizes[1].mean()), rel=1e-3)
+    assert float(sizes[2].max()) < 1e-3 * float(sizes[0].min())
+
+
 @pytest.mark.parametrize('nan', [True, False])
 def test_a_sample_without_3d_labels_gets_no_gradient_through_3d_terms(nan):
     batch, views = labelled()

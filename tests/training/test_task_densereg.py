@@ -133,6 +133,19 @@ def test_votes_cannot_reach_less_far_than_published():
         task(reach=0.5)
 
 
+def test_joints_that_votes_lead_to_count_where_they_have_a_weight():
+    batch = hands(1)
+    plain, weighted = task(reduction='mean'), task(reduction='mean', joint_weight=3.0)
+    torch.manual_seed(0)
+    network = plain.build_network()
+    total, terms = plain.loss(network, batch, seeded(1))
+    more, with_joints = weighted.loss(network, batch, seeded(1))
+    assert set(with_joints) == {*terms, 'joints'}
+    joints = float(with_joints['joints'].detach())
+    assert joints > 0.01
+    assert float((more - total).detach()) == pytest.approx(3.0 * joints, rel=1e-3)
+
+
 def test_the_loss_of_one_batch_falls():
     own, batch = task(reduction='mean'), hands(1)
     torch.manual_seed(0)

@@ -11,10 +11,13 @@ from hand_pose_ros.networks.densereg import Head
 
 Reduction = Literal['sum', 'mean']
 
+_OF_VOTES = ('heat_3d', 'direction')
+_TINY = 1e-4  # metres
+
 
 def densereg_loss(
     stages: Sequence[DenseFields], targets: DenseTargets, *,
-    head: Head = 'dense', reduction: Reduction = 'sum',
+    head: Head = 'dense', reduction: Reduction = 'sum', background: bool = True,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Compare the fields of all stacks with their targets.
 
@@ -29,6 +32,7 @@ def densereg_loss(
         reduction: ``sum`` is the published form, divided by nothing; with it each value of the
             averaged gradient is clipped to 0.2. ``mean`` divides by labelled joints and pixels:
             use it without that clip.
+        background: whether pixels without a hand learn S and V, as published. They never vote.
 
     Returns:
         ``heat_2d``, ``heat_3d`` and ``direction``, or what the variant learns instead of the last
@@ -38,6 +42,8 @@ def densereg_loss(
     terms: dict[str, Tensor] = {}
     for fields in stages:
         for name, squares in _squares(fields, targets, head).items():
+            if name in _OF_VOTES and not background:
+                squares = squares * targets.foreground[:, None, None]
             value = 0.5 * (squares.flatten(2).sum(dim=2) * labelled).sum()
             terms[name] = terms[name] + value if name in terms else value
     if reduction == 'mean':
@@ -47,14 +53,24 @@ def densereg_loss(
     return {**terms, 'total': torch.stack(list(terms.values())).sum()}
 
 
+def joint_distance(found: Tensor, true: Tensor) -> Tensor:
+    """Return the mean distance of joints (N, J, 3) from the true ones; NaN in either is left out.
+
+    Joints found by ``aggregate`` pass their slopes to the votes that led to them.
+    """
+    known = torch.isfinite(found).all(dim=-1) & torch.isfinite(true).all(dim=-1)
+    distances = (found[known] - true[known]).square().sum(dim=-1).clamp(min=_TINY**2).sqrt()
+    return distances.sum() / known.sum().clamp(min=1)
+
+
 def _squares(fields: DenseFields, targets: DenseTargets, head: Head) -> dict[str, Tensor]:
-    """Return the squared differences of every term, (N, J, ...)."""
+    """Return the squared differences of every term, (N, J, ..., 32, 32) or (N, J, 3)."""
     if fields.coordinates is not None:
         return {'coordinates': (fields.coordinates - targets.joints).square()}
     wanted = targets.fields
     squares = {'heat_2d': (fields.heat_2d - wanted.heat_2d).square()}
     if head == 'dense':
-        squares['heat_3d'] = (fields.heat_3d - wanted.heat_3d).square()
+        squares['heat_3d'] = (fields.heat_3d - wanted.heat_3d).square()[:, :, None]
         difference = fields.direction - wanted.direction
         squares['direction'] = difference.unflatten(1, (-1, 3)).square()
         return squares

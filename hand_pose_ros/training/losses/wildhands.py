@@ -23,6 +23,7 @@ Normalisation = Literal['valid', 'all']
 _SOME_HAND = 3  # in masks: a hand of unknown side
 _UNKNOWN = 255  # in masks here: not compared
 _LEFT_ARM, _RIGHT_ARM = 3, 4  # in surfaces
+_TINY = 1e-4  # metres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,9 @@ class WildHandsLossConfig:
         camera: on (s, tx, ty), refined and initial.
         relative_camera: on the difference of the two hands' cameras.
         joints_3d: root-relative, metres.
+        joint_distance: on the mean distance of root-relative joints in metres, which is MPJPE; 0
+            leaves the term out, as published. Squares let hands that the image hardly shows
+            outweigh all others.
         joints_2d: in units of half the patch.
         mask: absolute difference of soft silhouette and hand mask; 0 draws no silhouettes.
         grasp: cross-entropy.
@@ -48,6 +52,7 @@ class WildHandsLossConfig:
     camera: float = 1.0
     relative_camera: float = 1.0
     joints_3d: float = 5.0
+    joint_distance: float = 0.0
     joints_2d: float = 5.0
     mask: float = 10.0
     grasp: float = 0.1
@@ -140,8 +145,8 @@ def wildhands_loss(
 
     Returns:
         unweighted ``pose``, ``shape``, ``camera``, ``initial_camera``, ``relative_camera``,
-        ``joints_3d``, ``joints_2d``, and where they apply ``mask`` and ``grasp``; and ``total``,
-        their weighted sum. Left and right hand add up.
+        ``joints_3d``, ``joints_2d``, and where they apply ``joint_distance``, ``mask`` and
+        ``grasp``; and ``total``, their weighted sum. Left and right hand add up.
     """
     valid = targets.valid
 
@@ -150,6 +155,7 @@ def wildhands_loss(
 
     squares = _squares
     both = valid['camera'].all(dim=1)
+    relative = (_root_relative(output.joints), _root_relative(targets.joints))
     terms = {
         'pose': mean(squares(output.rotations, targets.rotations), valid['pose']),
         'shape': mean(squares(output.betas, targets.betas), valid['betas']),
@@ -162,11 +168,7 @@ def wildhands_loss(
             ),
             both[:, None],
         ),
-        'joints_3d': mean(
-            *_joint_errors(
-                _root_relative(output.joints), _root_relative(targets.joints), targets.joints_known
-            )
-        ),
+        'joints_3d': mean(*_joint_errors(*relative, targets.joints_known)),
         'joints_2d': mean(
             *_joint_errors(
                 _normalised(output.pixels, views), _normalised(targets.pixels, views),
@@ -174,6 +176,8 @@ def wildhands_loss(
             )
         ),
     }  # fmt: skip
+    if config.joint_distance:
+        terms['joint_distance'] = mean(*_joint_distances(*relative, targets.joints_known))
     if config.mask and targets.mask is not None and output.vertices is not None:
         assert faces is not None, 'masks need the faces of the hand layer'
         terms['mask'] = mean(*_mask_errors(output.vertices, faces, targets, views, config))
@@ -202,10 +206,21 @@ def _mean(errors: Tensor, counted: Tensor, normalise: Normalisation) -> Tensor:
 
 def _joint_errors(predicted: Tensor, wanted: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean squared difference over the known joints per hand, and who has any."""
-    squares = (predicted - wanted).square().mean(dim=-1)
-    squares = torch.where(known, squares, torch.zeros_like(squares)).sum(dim=-1)
+    return _over_joints((predicted - wanted).square().mean(dim=-1), known)
+
+
+def _joint_distances(predicted: Tensor, wanted: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean distance of the known joints per hand, and who has any."""
+    # The root of zero has no slope: a wrist's distance to itself.
+    squares = (predicted - wanted).square().sum(dim=-1)
+    return _over_joints((squares + _TINY**2).sqrt() - _TINY, known)
+
+
+def _over_joints(errors: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Average errors (N, 2, J) over the known joints per hand; also return who has any."""
+    errors = torch.where(known, errors, torch.zeros_like(errors)).sum(dim=-1)
     count = known.sum(dim=-1)
-    return squares / count.clamp(min=1), count > 0
+    return errors / count.clamp(min=1), count > 0
 
 
 def _root_relative(joints: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from hand_pose_ros.networks.densereg import DenseRegConfig
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.losses.densereg import Reduction, densereg_loss
+from hand_pose_ros.training.losses.densereg import Reduction, densereg_loss, joint_distance
 from hand_pose_ros.training.tasks.base import Arrays
 from hand_pose_ros.training.tasks.common import labelled_hands, no_loss, options, preset
 
@@ -52,6 +52,9 @@ class DenseRegOptions:
         turn: largest rotation of a crop in its plane, radians.
         reach: of the votes that are learnt, see ``dense_targets``.
         reduction: of the loss, see ``losses.densereg``.
+        background: whether pixels without a hand learn to vote, see ``losses.densereg``.
+        joint_weight: of the mean distance between the joints that votes lead to and the true ones,
+            per metre; 0 leaves the term out, as published. Fields do not know which pixels vote.
     """
 
     crop: Literal['cube', 'box'] = 'cube'
@@ -61,6 +64,8 @@ class DenseRegOptions:
     turn: float = 3.1416
     reach: float = 1.0
     reduction: Reduction = 'sum'
+    background: bool = True
+    joint_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse votes that reach less far than S, which is 80 mm wide."""
@@ -102,13 +107,19 @@ class DenseRegTask:
             return no_loss(network), {}
         with torch.no_grad(), full_precision(batch.image):
             crop = self._crops(batch, frames, sides, generator)
-            targets = dense_targets(crop, self._joints(batch, frames, sides), self._options.reach)
+            joints = self._joints(batch, frames, sides)
+            targets = dense_targets(crop, joints, self._options.reach)
         stages = [_full(fields) for fields in network(crop.image)]
         with full_precision(batch.image):
             terms = densereg_loss(
-                stages, targets, head=self.network_config.head, reduction=self._options.reduction
-            )
-        total = terms.pop('total')
+                stages, targets, head=self.network_config.head,
+                reduction=self._options.reduction, background=self._options.background,
+            )  # fmt: skip
+            total = terms.pop('total')
+            if self._options.joint_weight:
+                found = aggregate(stages[-1], crop, self.aggregation).joints
+                terms['joints'] = joint_distance(found, joints)
+                total = total + self._options.joint_weight * terms['joints']
         return total, terms
 
     def predict(self, network: nn.Module, batch: ViewBatch) -> Mapping[str, Tensor]:
