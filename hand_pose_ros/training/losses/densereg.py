@@ -11,7 +11,6 @@ from hand_pose_ros.networks.densereg import Head
 
 Reduction = Literal['sum', 'mean']
 
-_OF_VOTES = ('heat_3d', 'direction')
 _TINY = 1e-4  # metres
 
 
@@ -41,9 +40,7 @@ def densereg_loss(
     labelled = targets.labelled.to(targets.joints.dtype)
     terms: dict[str, Tensor] = {}
     for fields in stages:
-        for name, squares in _squares(fields, targets, head).items():
-            if name in _OF_VOTES and not background:
-                squares = squares * targets.foreground[:, None, None]
+        for name, squares in _squares(fields, targets, head, background).items():
             value = 0.5 * (squares.flatten(2).sum(dim=2) * labelled).sum()
             terms[name] = terms[name] + value if name in terms else value
     if reduction == 'mean':
@@ -63,16 +60,22 @@ def joint_distance(found: Tensor, true: Tensor) -> Tensor:
     return distances.sum() / known.sum().clamp(min=1)
 
 
-def _squares(fields: DenseFields, targets: DenseTargets, head: Head) -> dict[str, Tensor]:
-    """Return the squared differences of every term, (N, J, ..., 32, 32) or (N, J, 3)."""
+def _squares(
+    fields: DenseFields, targets: DenseTargets, head: Head, background: bool
+) -> dict[str, Tensor]:
+    """Return the squared differences of every term, (N, J, ...)."""
     if fields.coordinates is not None:
         return {'coordinates': (fields.coordinates - targets.joints).square()}
     wanted = targets.fields
     squares = {'heat_2d': (fields.heat_2d - wanted.heat_2d).square()}
     if head == 'dense':
-        squares['heat_3d'] = (fields.heat_3d - wanted.heat_3d).square()[:, :, None]
-        difference = fields.direction - wanted.direction
-        squares['direction'] = difference.unflatten(1, (-1, 3)).square()
+        heat_3d = fields.heat_3d - wanted.heat_3d
+        direction = fields.direction - wanted.direction
+        if not background:
+            shown = targets.foreground[:, None]
+            heat_3d, direction = heat_3d * shown, direction * shown
+        squares['heat_3d'] = heat_3d.square()
+        squares['direction'] = direction.unflatten(1, (-1, 3)).square()
         return squares
     difference = fields.offsets() - targets.offsets
     if head == 'masked_offset':
