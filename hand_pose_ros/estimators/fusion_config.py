@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, MotionConfig
+from hand_pose_ros.estimators.landmarks_config import (
+    LandmarksConfig,
+    MotionConfig,
+    TrackingConfig,
+)
 from hand_pose_ros.estimators.network_config import ModelConfig
 
 STAGES = ('therformer', 'landmarks', 'densereg', 'wildhands')
@@ -19,6 +23,8 @@ class FusionConfig(LandmarksConfig):
         reach: no arm is longer, measured from the head.
         motion: weights of the prediction; networks see hands anew in every frame, so that it counts
             less than with landmarks alone.
+        tracking: TherFormer may see a left and a right hand in one; those that are two are farther
+            apart. A hand that is more likely wrong than right is not tracked.
         blobs: TherFormer finds hands in any light, and what it does not find is rarely one.
         inflation: factor on standard deviations, calibrated on simulated hands.
         stages: what takes part; those whose model is not installed or whose stream the rig does
@@ -35,6 +41,9 @@ class FusionConfig(LandmarksConfig):
     reach: float = 1.0
     motion: MotionConfig = field(
         default_factory=lambda: MotionConfig(rotation=0.24, wrist=0.03, angle=0.3)
+    )
+    tracking: TrackingConfig = field(
+        default_factory=lambda: TrackingConfig(duplicate=0.045, least_score=0.5)
     )
     stages: tuple[str, ...] = STAGES
     device: str = 'auto'

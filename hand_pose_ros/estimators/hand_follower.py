@@ -15,7 +15,7 @@ from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.plausibility import crowded_out, doubles, seen_through
-from hand_pose_ros.estimators.results import Draft, ResultMaker
+from hand_pose_ros.estimators.results import Draft, ResultMaker, tracked_score
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
 from hand_pose_ros.estimators.time_jumps import is_jump
@@ -342,10 +342,13 @@ class HandFollower:
         ended: set[int] = set()
         with self._timer.stage('track'):
             if fit is not None:
+                for track, hand in evidence:
+                    if hand.is_recognised:
+                        track.look(hand.presence)
                 rows = {
                     track.number: row
                     for row, (track, hand) in enumerate(evidence)
-                    if self._believable(hand, fit, row, depth)
+                    if self._believable(track, hand, fit, row, depth)
                 }
                 ended = doubles(fit, rows, self.config.tracking.duplicate)
                 alone = {number: row for number, row in rows.items() if number not in ended}
@@ -356,21 +359,25 @@ class HandFollower:
                         self._accept(track, hand, fit, row, stamp)
             poses = []
             for track in list(self._tracker.tracks):
+                # A hand that was never sure enough is not missed either.
+                reported = self._results.knows(track)
                 found = rows.get(track.number)
                 if track.number in ended:
                     self._tracker.end(track)
-                    poses.append(self._results.lost(track, stamp))
+                    draft = self._results.lost(track, stamp)
                 elif found is not None and fit is not None:
-                    seen = evidence[found][1]
-                    poses.append(
-                        self._results.tracked(track, fit, found, seen, self._views, depth, stamp)
+                    reported, seen = True, evidence[found][1]
+                    draft = self._results.tracked(
+                        track, fit, found, seen, self._views, depth, stamp
                     )
                 elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
                     self._tracker.end(track)
                     self._blobs.remember(self._palm(track), stamp)
-                    poses.append(self._results.lost(track, stamp))
-                else:
-                    poses.append(self._results.predicted(track, stamp))
+                    draft = self._results.lost(track, stamp)
+                elif reported:
+                    draft = self._results.predicted(track, stamp)
+                if reported:
+                    poses.append(draft)
         return poses
 
     def _accept(self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int) -> None:
@@ -378,13 +385,14 @@ class HandFollower:
         if not hand.is_recognised:
             return
         track.seen = stamp
-        track.presence += 0.4 * (hand.presence - track.presence)
         belief = hand.belief(fit, row)
         track.poor = track.poor + 1 if belief < _POOR else 0
         self._tracker.remember_shape(track)
 
-    def _believable(self, hand: HandEvidence, fit: Fit, row: int, depth: View | None) -> bool:
-        """Say whether the images show this hand: recognised, or at least a surface in place."""
+    def _believable(
+        self, track: Track, hand: HandEvidence, fit: Fit, row: int, depth: View | None
+    ) -> bool:
+        """Say whether the images show this hand: recognised for sure, or a surface in place."""
         if np.linalg.norm(fit.joints[row].mean(axis=0)) > self.config.reach:
             return False
         if depth is not None:
@@ -392,11 +400,18 @@ class HandFollower:
             there = fit.joints[row] + hand.rate[3:6] * depth.lag
             if seen_through(there, depth):
                 return False
-        if hand.is_recognised:
-            return True
-        if self._networks is not None and self._networks.would_find(self._views, fit.joints[row]):
+        shown = self._networks is not None and self._networks.would_find(
+            self._views, fit.joints[row]
+        )
+        if not hand.is_recognised:
+            return bool(not shown and fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)
+        # Warm things have landmarks too: what a network that looks for hands there does not see, a
+        # second image or the depth image must confirm.
+        confirmed = hand.is_found or len(hand.landmarks) > 1 or fit.depth_points[row] > 0
+        if shown and depth is not None and not confirmed:
             return False
-        return bool(fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)
+        score = tracked_score(track, fit, row, hand, self._views)
+        return score >= self.config.tracking.least_score
 
     def _expired(self, track: Track, stamp: int, limit: float, since: int | None = None) -> bool:
         return (stamp - (track.seen if since is None else since)) * 1e-9 > limit

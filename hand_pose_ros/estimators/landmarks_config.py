@@ -25,6 +25,7 @@ class TrackingConfig:
         shape_trust: share of a frame's information about the shape that counts; frames err alike.
         shared_shape: whether both hands start from the same shape: one person wears the rig.
         one_per_side: at most one left and one right hand.
+        least_score: recognised hands with a lower score are predicted, not tracked.
     """
 
     prediction: float = 0.15
@@ -35,6 +36,7 @@ class TrackingConfig:
     shape_trust: float = 0.005
     shared_shape: bool = True
     one_per_side: bool = True
+    least_score: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,15 +70,20 @@ class HandEvidence:
         return self.expected if self.start is None else self.start
 
     @property
+    def is_found(self) -> bool:
+        """Whether a network saw the hand that looks for hands in whole images."""
+        return any(hand.finds for hand in self.joints)
+
+    @property
     def is_recognised(self) -> bool:
         """Whether any network saw the hand that could have said that there is none."""
-        return bool(self.landmarks) or any(hand.finds for hand in self.joints)
+        return bool(self.landmarks) or self.is_found
 
     @property
     def presence(self) -> float:
-        """Probability of a hand that the surest network gives."""
+        """Probability of a hand that the surest network gives, of those that can tell."""
         looks = [hand.presence for hand in self.landmarks.values()]
-        looks += [hand.presence for hand in self.joints]
+        looks += [hand.presence for hand in self.joints if hand.finds]
         return max(looks, default=0.0)
 
     def belief(self, fit: Fit, row: int) -> float:

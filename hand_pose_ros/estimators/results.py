@@ -42,6 +42,10 @@ class ResultMaker:
         self._hands = [HandModel(mirrored(data)), HandModel(data)]
         self._covariances: dict[int, Array] = {}
 
+    def knows(self, track: Track) -> bool:
+        """Say whether a hand was ever reported as tracked."""
+        return track.number in self._covariances
+
     def tracked(
         self, track: Track, fit: Fit, row: int, seen: HandEvidence,
         views: dict[str, View], depth: View | None, stamp: int,
@@ -51,21 +55,16 @@ class ResultMaker:
         if not seen.is_recognised:
             covariance = covariance + np.eye(3) * 0.02**2
         self._covariances[track.number] = covariance
-        pixels = {hand.stream: hand.pixels for hand in seen.joints}
-        pixels.update((name, hand.points) for name, hand in seen.landmarks.items())
+        pixels = _pixels(seen)
         sources = [*seen.landmarks, *(name for name in pixels if name not in seen.landmarks)]
         if depth is not None and fit.depth_points[row] > 0 and depth.name not in sources:
             sources.append(depth.name)
-        if seen.is_recognised:
-            belief = float(np.clip(seen.belief(fit, row) / 0.6, 0.0, 1.0))
-            score = track.presence * (belief * _in_view(pixels, views))
-        else:
-            score = _HELD_SCORE * float(fit.depth_share[row])
+        score = tracked_score(track, fit, row, seen, views)
         pose = HandPose(
             side=SIDES[track.side],
             track_id=track.number,
             state='tracked',
-            score=float(np.clip(score, 0.0, 1.0)),
+            score=score,
             joints=fit.joints[row],
             joints_raw=fit.joints[row],
             confidence=_confidence(covariance, score),
@@ -78,8 +77,7 @@ class ResultMaker:
     def predicted(self, track: Track, stamp: int) -> Draft:
         """Return a hand that was not seen in this frame but is expected."""
         elapsed = (stamp - track.stamp) * 1e-9
-        covariance = self._covariances.get(track.number, np.zeros((JOINT_COUNT, 3, 3)))
-        covariance = covariance + np.eye(3) * (_DRIFT * elapsed) ** 2
+        covariance = self._covariances[track.number] + np.eye(3) * (_DRIFT * elapsed) ** 2
         share = 1.0 - elapsed / max(self._config.tracking.prediction, 1e-9)
         score = track.presence * float(np.clip(share, 0.0, 1.0)) * 0.5
         pose = HandPose(
@@ -133,6 +131,23 @@ class ResultMaker:
             parameters=HandModelParameters(**{name: value[0] for name, value in values.items()}),
             vertices=vertices,
         )
+
+
+def tracked_score(
+    track: Track, fit: Fit, row: int, seen: HandEvidence, views: dict[str, View]
+) -> float:
+    """Return the probability in 0..1 that a fitted hand is one of its side and in its place."""
+    if not seen.is_recognised:
+        return _HELD_SCORE * float(fit.depth_share[row])
+    belief = float(np.clip(seen.belief(fit, row) / 0.6, 0.0, 1.0))
+    return float(np.clip(track.presence * belief * _in_view(_pixels(seen), views), 0.0, 1.0))
+
+
+def _pixels(seen: HandEvidence) -> dict[str, Array]:
+    """Return the joints (21, 2) that were seen in each image."""
+    pixels = {hand.stream: hand.pixels for hand in seen.joints}
+    pixels.update((name, hand.points) for name, hand in seen.landmarks.items())
+    return pixels
 
 
 def _in_view(pixels: dict[str, Array], views: dict[str, View]) -> float:

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 _VOTE_LIMIT, _VOTES_LIMIT = 3.0, 40.0
 # Log-odds by which the other assignment of sides must be better before sides are changed.
 _SWITCH_MARGIN = 6.0
-_RATE_GAIN = 0.6
+_RATE_GAIN, _PRESENCE_GAIN = 0.6, 0.4
 _RATE_LIMITS = (15.0, 3.0, 12.0)  # rad/s, m/s, rad/s: nothing human is faster for long
 _FROZEN = 1e6
 _LEAST_TRUST = 0.2  # of a direction that is much less certain than another
@@ -78,6 +78,10 @@ class Track:
         bounded = float(np.clip(right_probability, 1e-6, 1.0 - 1e-6))
         odds = float(np.clip(np.log(bounded / (1.0 - bounded)), -_VOTE_LIMIT, _VOTE_LIMIT))
         self.votes = float(np.clip(self.votes + presence * odds, -_VOTES_LIMIT, _VOTES_LIMIT))
+
+    def look(self, presence: float) -> None:
+        """Count one look at whether there is a hand, a probability in 0..1."""
+        self.presence += _PRESENCE_GAIN * (presence - self.presence)
 
     def predict(self, stamp: int) -> HandState:
         """Return the state expected at a stamp: constant rates that fade out."""

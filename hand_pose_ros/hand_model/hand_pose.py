@@ -40,7 +40,8 @@ class HandPose:
     Attributes:
         side: ``left`` or ``right``, the physical hand.
         track_id: identity over time, unique within a run, from 1.
-        state: ``tracked`` (seen now), ``predicted`` (briefly unseen), ``lost`` (reported once).
+        state: ``tracked`` (seen now), ``predicted`` (briefly unseen or unsure), ``lost`` (reported
+            once).
         score: probability in 0..1 that this is a hand of that side and in this place.
         joints: (21, 3) metres, filtered; None when only 2D is known (no calibration).
         joints_raw: (21, 3) metres before temporal filtering; None with joints.

@@ -10,7 +10,7 @@ from hand_pose_ros.errors import HandPoseError, ModelError
 from hand_pose_ros.estimators import fusion, trained_models
 from hand_pose_ros.estimators.fusion import FusionEstimator
 from hand_pose_ros.estimators.fusion_stages import FusionStages
-from hand_pose_ros.estimators.network_hands import NetworkNoise
+from hand_pose_ros.estimators.network_hands import NetworkNoise, image_pixels
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
 from hand_pose_ros.networks.checkpoint import save_checkpoint
@@ -24,6 +24,7 @@ from tests.estimators.network_fakes import (
     dark,
     error,
     frame,
+    still_image,
     without_hand,
 )
 
@@ -161,6 +162,62 @@ def test_a_hand_that_the_depth_camera_sees_through_is_not_there(make):
 def test_one_hand_is_one_hand(make):
     poses = follow(make(therformer=FakeFinder(sides=(1,))), ('thermal',))
     assert poses.keys() == {'right'}
+
+
+class TwiceFinder(FakeFinder):
+    """Takes the right hand for a left one as well, 3 cm beside it."""
+
+    def hand(self, side, views):
+        seen = super().hand(1, views)
+        if side == 1:
+            return seen
+        joints = seen.joints + np.array([0.03, 0.0, 0.0])
+        return replace(
+            seen, side=0, joints=joints, pixels=image_pixels(joints, views[self.stream]),
+            confidence=np.full(21, 0.8),
+        )  # fmt: skip
+
+
+def test_a_hand_that_therformer_takes_for_both_is_one(make):
+    poses = follow(make(therformer=TwiceFinder(sides=(1, 0))), ('thermal',))
+    assert [side for side, pose in poses.items() if pose.state == 'tracked'] == ['right']
+    options = {'tracking': {'duplicate': 0.025}}
+    poses = follow(make(options, therformer=TwiceFinder(sides=(1, 0))), ('thermal',))
+    assert poses['left'].state == 'tracked'
+
+
+def test_a_hand_that_is_more_likely_wrong_than_right_is_not_tracked(make):
+    """However sure a network that looks closer is: it would be as sure of a mug."""
+    finder, refiner = FakeFinder(), FakeRefiner('depth', noise=0.002)
+    refiner.confidence = 1.0
+    estimator = make(therformer=finder, densereg=refiner)
+    states = []
+    for number, finder.confidence in enumerate([0.4] * 8 + [0.9] * 4 + [0.2] * 12):
+        poses = estimator.estimate(frame(number, ('thermal', 'depth')))
+        states.append([pose.state for pose in poses])
+        assert all(pose.score >= 0.5 for pose in poses if pose.state == 'tracked')
+    assert not any(states[:8])  # what was never sure is neither predicted nor lost
+    assert states[11] == ['tracked'] * 2
+    assert states[16] == ['predicted'] * 2 and states[-1] == []
+    finder.confidence = 0.4
+    options = {'tracking': {'least_score': 0.3}}
+    believed = follow(make(options, therformer=finder, densereg=refiner), ('thermal', 'depth'))
+    assert {pose.state for pose in believed.values()} == {'tracked'}
+    assert all(0.3 < pose.score < 0.5 for pose in believed.values())
+
+
+def test_landmarks_of_one_image_alone_do_not_outvote_a_finder_that_sees_no_hand(make, networks):
+    """Warm things have them too; a depth image without a surface there confirms nothing."""
+    options, streams = {'palm_interval': 0.0}, ('thermal', 'depth')
+    empty = still_image('depth', 0)
+    right_half = np.where(np.arange(empty.image.shape[1]) < 320, np.nan, empty.image)
+    empty = replace(empty, image=right_half.astype(np.float32))
+    alone = follow(make(options, landmarks=networks), streams, depth=empty)
+    assert alone['left'].state == 'tracked' and alone['left'].sources == ('thermal',)
+    finder = FakeFinder(sides=(1,))
+    poses = follow(make(options, landmarks=networks, therformer=finder), streams, depth=empty)
+    assert 'left' not in poses or poses['left'].state != 'tracked'
+    assert poses['right'].state == 'tracked'
 
 
 def test_a_therformer_hand_far_from_its_track_does_not_start_a_second_one(make):

@@ -110,6 +110,15 @@ def test_sides_of_two_hands_change_together():
     assert len(both.wrong_sides()) == 2
 
 
+def test_presence_follows_what_is_seen_smoothly():
+    track = begun(tracker(), 1, 1.0)
+    for _ in range(2):
+        track.look(1.0)
+    assert track.presence == pytest.approx(1.0 - 0.5 * 0.6**2)
+    track.look(0.0)
+    assert track.presence == pytest.approx(0.6 * (1.0 - 0.5 * 0.6**2))
+
+
 def test_votes_without_presence_do_not_count():
     track = begun(tracker(), 1, 0.0)
     track.vote(0.0, 0.0)
