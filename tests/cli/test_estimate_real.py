@@ -30,17 +30,20 @@ def estimate(tmp_path, *arguments) -> list[dict]:
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 
-def test_real_thermal_frames_with_their_calibration(tmp_path, test_data):
+@pytest.mark.parametrize('estimator', ['landmarks', 'fusion'])
+def test_real_thermal_frames_with_their_calibration(tmp_path, test_data, estimator):
     folder = test_data / 'thermal_egocentric'
     frames = estimate(
         tmp_path, folder / 'frames', '--modality', 'thermal',
         '--rig', folder / 'calibration' / 'ego_calib.json', '--overlay', tmp_path / 'seen',
+        '--estimator', estimator,
     )  # fmt: skip
     assert [frame['source'] for frame in frames] == [f'{k:02d}.png' for k in range(1, 17)]
     for frame in frames:
         sides = {hand['side']: hand for hand in frame['hands']}
         assert set(sides) == set(SIDES)
         for side, hand in sides.items():
+            assert hand['state'] == 'tracked'
             wrist = hand['joints_2d']['thermal'][0]
             assert (wrist[0] < 160) == (side == 'left')
             assert 0.2 < hand['joints'][0][2] < 1.0
