@@ -340,15 +340,17 @@ class HandFollower:
         """Bring the tracks up to date and make the results."""
         rows: dict[int, int] = {}
         ended: set[int] = set()
+        scores: list[float] = []
         with self._timer.stage('track'):
             if fit is not None:
-                for track, hand in evidence:
+                for row, (track, hand) in enumerate(evidence):
                     if hand.is_recognised:
                         track.look(hand.presence)
+                    scores.append(tracked_score(track, fit, row, hand, self._views))
                 rows = {
                     track.number: row
                     for row, (track, hand) in enumerate(evidence)
-                    if self._believable(track, hand, fit, row, depth)
+                    if self._believable(hand, fit, row, scores[row], depth)
                 }
                 ended = doubles(fit, rows, self.config.tracking.duplicate)
                 alone = {number: row for number, row in rows.items() if number not in ended}
@@ -357,28 +359,26 @@ class HandFollower:
                 for row, (track, hand) in enumerate(evidence):
                     if track.number in rows:
                         self._accept(track, hand, fit, row, stamp)
-            poses = []
+            drafts = []
             for track in list(self._tracker.tracks):
-                # A hand that was never sure enough is not missed either.
-                reported = self._results.knows(track)
                 found = rows.get(track.number)
                 if track.number in ended:
                     self._tracker.end(track)
-                    draft = self._results.lost(track, stamp)
+                    draft = self._results.lost(track)
                 elif found is not None and fit is not None:
-                    reported, seen = True, evidence[found][1]
+                    seen = evidence[found][1]
                     draft = self._results.tracked(
-                        track, fit, found, seen, self._views, depth, stamp
+                        track, fit, found, seen, scores[found], depth, stamp
                     )
                 elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
                     self._tracker.end(track)
                     self._blobs.remember(self._palm(track), stamp)
-                    draft = self._results.lost(track, stamp)
-                elif reported:
+                    draft = self._results.lost(track)
+                else:
                     draft = self._results.predicted(track, stamp)
-                if reported:
-                    poses.append(draft)
-        return poses
+                drafts.append(draft)
+        # A hand that was never sure enough is not missed either.
+        return [draft for draft in drafts if draft is not None]
 
     def _accept(self, track: Track, hand: HandEvidence, fit: Fit, row: int, stamp: int) -> None:
         track.update(fit, row, stamp)
@@ -390,7 +390,7 @@ class HandFollower:
         self._tracker.remember_shape(track)
 
     def _believable(
-        self, track: Track, hand: HandEvidence, fit: Fit, row: int, depth: View | None
+        self, hand: HandEvidence, fit: Fit, row: int, score: float, depth: View | None
     ) -> bool:
         """Say whether the images show this hand: recognised for sure, or a surface in place."""
         if np.linalg.norm(fit.joints[row].mean(axis=0)) > self.config.reach:
@@ -400,18 +400,19 @@ class HandFollower:
             there = fit.joints[row] + hand.rate[3:6] * depth.lag
             if seen_through(there, depth):
                 return False
-        shown = self._networks is not None and self._networks.would_find(
-            self._views, fit.joints[row]
-        )
         if not hand.is_recognised:
-            return bool(not shown and fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10)
+            held = fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10
+            return bool(held) and not self._would_find(fit.joints[row])
         # Warm things have landmarks too: what a network that looks for hands there does not see, a
         # second image or the depth image must confirm.
         confirmed = hand.is_found or len(hand.landmarks) > 1 or fit.depth_points[row] > 0
-        if shown and depth is not None and not confirmed:
+        if depth is not None and not confirmed and self._would_find(fit.joints[row]):
             return False
-        score = tracked_score(track, fit, row, hand, self._views)
         return score >= self.config.tracking.least_score
+
+    def _would_find(self, joints: Array) -> bool:
+        """Say whether networks looked for hands in an image that shows this place."""
+        return self._networks is not None and self._networks.would_find(self._views, joints)
 
     def _expired(self, track: Track, stamp: int, limit: float, since: int | None = None) -> bool:
         return (stamp - (track.seen if since is None else since)) * 1e-9 > limit

@@ -42,15 +42,11 @@ class ResultMaker:
         self._hands = [HandModel(mirrored(data)), HandModel(data)]
         self._covariances: dict[int, Array] = {}
 
-    def knows(self, track: Track) -> bool:
-        """Say whether a hand was ever reported as tracked."""
-        return track.number in self._covariances
-
     def tracked(
-        self, track: Track, fit: Fit, row: int, seen: HandEvidence,
-        views: dict[str, View], depth: View | None, stamp: int,
+        self, track: Track, fit: Fit, row: int, seen: HandEvidence, score: float,
+        depth: View | None, stamp: int,
     ) -> Draft:  # fmt: skip
-        """Return a hand that was seen in this frame."""
+        """Return a hand that was seen in this frame, with its ``tracked_score``."""
         covariance = fit.joint_covariance[row] * self._config.inflation**2
         if not seen.is_recognised:
             covariance = covariance + np.eye(3) * 0.02**2
@@ -59,7 +55,6 @@ class ResultMaker:
         sources = [*seen.landmarks, *(name for name in pixels if name not in seen.landmarks)]
         if depth is not None and fit.depth_points[row] > 0 and depth.name not in sources:
             sources.append(depth.name)
-        score = tracked_score(track, fit, row, seen, views)
         pose = HandPose(
             side=SIDES[track.side],
             track_id=track.number,
@@ -74,8 +69,10 @@ class ResultMaker:
         )
         return Draft(pose=pose, side=track.side, state=track.filtered(stamp))
 
-    def predicted(self, track: Track, stamp: int) -> Draft:
-        """Return a hand that was not seen in this frame but is expected."""
+    def predicted(self, track: Track, stamp: int) -> Draft | None:
+        """Return a hand that was not seen in this frame but is expected; None if it never was."""
+        if track.number not in self._covariances:
+            return None
         elapsed = (stamp - track.stamp) * 1e-9
         covariance = self._covariances[track.number] + np.eye(3) * (_DRIFT * elapsed) ** 2
         share = 1.0 - elapsed / max(self._config.tracking.prediction, 1e-9)
@@ -91,9 +88,10 @@ class ResultMaker:
         )
         return Draft(pose=pose, side=track.side, state=track.predict(stamp))
 
-    def lost(self, track: Track, stamp: int) -> Draft:
-        """Return the one report that a hand is lost: nothing of its last pose is repeated."""
-        self._covariances.pop(track.number, None)
+    def lost(self, track: Track) -> Draft | None:
+        """Return the one report that a hand is lost, without its last pose; None if never seen."""
+        if self._covariances.pop(track.number, None) is None:
+            return None
         pose = HandPose(
             side=SIDES[track.side], track_id=track.number, state='lost', score=0.0, joints=None
         )
