@@ -17,6 +17,7 @@ import torch
 
 from hand_pose_ros.cli.main import main as hand_pose
 from hand_pose_ros.datasets.session_splits import SPLITS_FILE
+from hand_pose_ros.networks.precision import mixed_precision
 from hand_pose_ros.sessions.labels import labels_folder
 from hand_pose_ros.sessions.session import Session
 from hand_pose_ros.training.config import load_config
@@ -83,8 +84,7 @@ def _network(name: str, root: Path, steps: int) -> dict[str, float]:
             begin = time.perf_counter()
             batch = data.take(step)
             taken = time.perf_counter()
-            bfloat16 = config.precision == 'bfloat16'
-            with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
+            with mixed_precision(config.precision, torch.device('cpu')):
                 loss, _ = task.loss(network, batch, generator(0, 3, step, 0))
             loss.backward()
             network.zero_grad(set_to_none=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from hand_pose_ros.networks.precision import mixed_precision
 from hand_pose_ros.training.config import load_config
 from hand_pose_ros.training.optimiser import clip_gradients, make_optimiser
 from hand_pose_ros.training.seeds import generator
@@ -39,7 +40,7 @@ def measure(path: Path, steps: int, device: torch.device, cache: Path) -> dict[s
         marks = [_now(device)]
         batch = task.augment(source.read(range(data.batch)), draws)
         marks.append(_now(device))
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == 'bfloat16'):
+        with mixed_precision(config.precision, device):
             loss, _ = task.loss(network, batch, generator(1, number))
         marks.append(_now(device))
         loss.backward()

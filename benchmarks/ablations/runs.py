@@ -126,7 +126,7 @@ def configuration(run: Run, place: Place) -> TrainingConfig:
     steps = max(1, round(content['steps'] * place.scale))
     content |= {
         'seed': run.seed, 'steps': steps, 'validate_every': steps, 'checkpoint_every': steps,
-        'threads': place.threads, 'precision': 'bfloat16',
+        'threads': place.threads, 'precision': 'auto',
     }  # fmt: skip
     return typed(TrainingConfig, content, f'ablation {run}')
 

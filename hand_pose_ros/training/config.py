@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hand_pose_ros.errors import TrainingError
+from hand_pose_ros.networks.precision import Precision
 from hand_pose_ros.training.mapping import read_mapping, typed
 
 Split = Literal['train', 'val', 'test']
@@ -178,8 +179,8 @@ class TrainingConfig:
         data, augmentation, optimiser, schedule: see there.
         steps: optimiser steps of the run.
         seed: of initial weights, order, augmentation and dropout.
-        precision: ``bfloat16`` runs the network in mixed precision, on GPUs and on processors that
-            know 16-bit products; elsewhere it is slow.
+        precision: ``bfloat16`` runs the network in mixed precision; ``auto`` does so on GPUs and
+            processors that know 16-bit products, where it is faster, and nowhere else.
         ema: decay of the moving average of the weights, 0 for none; validated and exported.
         validate_every, checkpoint_every, log_every: steps.
         freeze_norm: keep the batch statistics, for fine-tuning: of the backbones, or of the whole
@@ -205,7 +206,7 @@ class TrainingConfig:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     seed: int = 0
-    precision: Literal['float32', 'bfloat16'] = 'float32'
+    precision: Precision = 'float32'
     ema: float = 0.0
     validate_every: int = 1000
     checkpoint_every: int = 500

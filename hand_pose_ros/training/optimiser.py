@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_pose_ros.training.config import OptimiserConfig
-from hand_pose_ros.training.muon import MuonAndAdamW, is_kernel
+from hand_pose_ros.training.muon import Muon, MuonAndAdamW, is_kernel
 
 
 def make_optimiser(
@@ -28,11 +28,11 @@ def make_optimiser(
         )  # fmt: skip
     if config.name == 'adamw':
         return _adamw(weights, config)
-    return MuonAndAdamW(
+    muon = Muon(
         [weight for weight in weights if is_kernel(weight)],
-        _adamw([weight for weight in weights if not is_kernel(weight)], config),
         learning_rate=config.learning_rate, weight_decay=config.weight_decay,
     )  # fmt: skip
+    return MuonAndAdamW(muon, _adamw([one for one in weights if not is_kernel(one)], config))
 
 
 def _adamw(weights: Sequence[nn.Parameter], config: OptimiserConfig) -> torch.optim.AdamW:

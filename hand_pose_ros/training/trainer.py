@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.errors import TrainingError
 from hand_pose_ros.networks.checkpoint import save_checkpoint
+from hand_pose_ros.networks.precision import mixed_precision
 from hand_pose_ros.networks.resnet import freeze_statistics
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.data import TrainingData
@@ -234,9 +235,7 @@ class Trainer:
         config = self._config
         batch = self._data.take(number)
         draws = generator(config.seed, 3, number, self._world.rank)
-        with torch.autocast(
-            self._world.device.type, torch.bfloat16, enabled=config.precision == 'bfloat16'
-        ):
+        with mixed_precision(config.precision, self._world.device):
             total, terms = self._task.loss(self.network, batch, draws)
         value = self._world.mean(total.detach().float().clone())
         (total / config.optimiser.accumulate).backward()

@@ -1,9 +1,17 @@
 """Mixed precision: what keeps 32 bits and what does not need them."""
 
+import pytest
 import torch
 from torch import nn
 
-from hand_pose_ros.networks.precision import LayerNorm, full_precision
+from hand_pose_ros.networks.precision import (
+    LayerNorm,
+    computes_bfloat16,
+    full_precision,
+    mixed_precision,
+)
+
+CPU = torch.device('cpu')
 
 
 def test_full_precision_switches_mixed_precision_off_and_back_on():
@@ -35,3 +43,22 @@ def test_a_norm_is_that_of_torch_and_keeps_the_precision_of_its_input():
     for found, expected in zip(*results, strict=True):
         scale = float(expected.detach().abs().max())
         torch.testing.assert_close(found.float(), expected, atol=0.02 * scale, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ('known', 'fast'),
+    [
+        ({'avx2': True}, False),
+        ({'avx512_bf16': True}, True),
+        ({'amx_bf16': True}, True),
+        ({}, False),
+    ],
+)
+def test_auto_is_16_bits_only_where_the_processor_knows_them(monkeypatch, known, fast):
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: known)
+    assert computes_bfloat16(CPU) is fast
+    a = torch.rand(4, 4)
+    for precision, mixed in (('auto', fast), ('bfloat16', True), ('float32', False)):
+        with mixed_precision(precision, CPU):
+            assert (a @ a).dtype == (torch.bfloat16 if mixed else torch.float32)
+    assert not torch.is_autocast_enabled('cpu')
