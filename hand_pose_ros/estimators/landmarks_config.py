@@ -111,10 +111,10 @@ class LandmarksConfig:
     motion: MotionConfig = field(default_factory=MotionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     position_filter: OneEuroConfig = field(
-        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=80.0)
+        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=400.0, rest=0.02)
     )
     rotation_filter: OneEuroConfig = field(
-        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=8.0)
+        default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=16.0)
     )
     angle_filter: OneEuroConfig = field(
         default_factory=lambda: OneEuroConfig(cutoff=1.0, slope=3.0)

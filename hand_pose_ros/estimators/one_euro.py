@@ -19,11 +19,13 @@ class OneEuroConfig:
         cutoff: cut-off frequency at rest, Hz; lower is smoother.
         slope: rise of the cut-off with speed, Hz per (unit/s); higher lags less.
         speed_cutoff: cut-off frequency of the speed estimate, Hz.
+        rest: speed up to which a value counts as being at rest, unit/s: what noise alone makes.
     """
 
     cutoff: float
     slope: float
     speed_cutoff: float = 2.0
+    rest: float = 0.0
 
 
 class OneEuro:
@@ -101,7 +103,8 @@ def adaptive_gain(
     config: OneEuroConfig, speed: float, interval: float, trust: Array | float = 1.0
 ) -> Array | float:
     """Return how much of a new value to take in 0..1 at a speed after an interval in seconds."""
-    return _gain((config.cutoff + config.slope * speed) * trust, interval)
+    cutoff = config.cutoff + config.slope * max(speed - config.rest, 0.0)
+    return _gain(cutoff * trust, interval)
 
 
 def _gain(cutoff: Array | float, interval: float) -> Array | float:

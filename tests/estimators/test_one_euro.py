@@ -71,6 +71,15 @@ def test_gain_grows_with_speed():
     assert 0 < gains[0] < gains[1] < gains[2] < 1
 
 
+def test_what_noise_moves_is_at_rest_and_what_moves_faster_is_followed():
+    noise = np.random.default_rng(1).normal(0, 0.001, (300, 3))
+    wary = OneEuroConfig(cutoff=1.0, slope=400.0, rest=0.06)
+    eager = OneEuroConfig(cutoff=1.0, slope=400.0)
+    assert run(noise, config=wary)[60:].std() < 0.5 * run(noise, config=eager)[60:].std()
+    ramp = np.linspace(0, 1.0, 60)[:, None]  # half a metre a second
+    assert ramp[-1] - run(ramp, config=wary)[-1] < 0.002
+
+
 def test_components_that_are_trusted_less_are_smoothed_more():
     smooth = OneEuro(CONFIG)
     smooth(np.zeros(2), 0)
