@@ -2,7 +2,7 @@
 
 They are the annotator's energies (methods specification 1.9) as weighted least squares, with every
 view, robust weights and the deviations of the measurements: E_2d, E_3d and E_mesh here, E_sil in
-``outline_terms.py``, E_lim in ``_limit_term``.
+``outline_terms.py``, E_lim in ``_angle_term``.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from hand_pose_ros.annotation.posing import PosedHands, tensor_of
 from hand_pose_ros.annotation.views import Projected, projected
 from hand_pose_ros.annotation.weights import Weights
 from hand_pose_ros.hand_model.kinematics import HandState
-from hand_pose_ros.hand_model.residuals import JOINTS, LANDMARKS, SURFACE, Normal
+from hand_pose_ros.hand_model.residuals import JOINTS, LANDMARKS, SURFACE, Normal, angle_term
 
 Array = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def compute(
     slopes = posed.jacobian[:, : rates.shape[1]].flatten(2)
     speed = (tensor_of(rates, evidence.poser.device)[:, None] @ slopes).view(posed.points.shape)
     surface, gaps, facing = _cloud_term(posed, evidence, weights)
-    settled = surface + _limit_term(evidence, state, weights, posed.jacobian)
+    settled = surface + _angle_term(evidence, state, weights, posed.jacobian.shape[1])
     others = _joint_term(posed, evidence, weights)
     views = evidence.points.shape[:-1]
     pixels, belief = gaps.new_full(views, torch.nan), gaps.new_zeros(views)
@@ -164,33 +164,10 @@ def _nearest(points: Tensor, cloud: Tensor) -> Tensor:
     return cloud.gather(1, place[..., None].expand(-1, -1, 3)).to(points.dtype)
 
 
-def _limit_term(
-    evidence: ChainEvidence, state: HandState, weights: Weights, jacobian: Tensor
+def _angle_term(
+    evidence: ChainEvidence, state: HandState, weights: Weights, size: int
 ) -> Equations:
-    """E_lim: keep angles within their limits, near the relaxed hand, and tendons coupled."""
-    model = evidence.poser.model
-    batch, count = state.angles.shape
-    gradient = np.zeros((batch, jacobian.shape[1]))
-    hessian = np.zeros((batch, jacobian.shape[1], jacobian.shape[1]))
-    place = 6 + np.arange(count)
-    beyond = np.maximum(state.angles - model.upper, 0) + np.minimum(state.angles - model.lower, 0)
-    away = state.angles - model.prior_mean
-    stiff = np.where(beyond != 0, 1.0 / _LIMIT**2, 0.0)
-    cost = 0.5 * ((beyond / _LIMIT) ** 2 + (away / weights.angle) ** 2).sum(axis=1)
-    gradient[:, place] += beyond / _LIMIT**2 + away / weights.angle**2
-    hessian[:, place, place] += stiff + 1.0 / weights.angle**2
-    ratio, inverse = 2 / 3, 1.0 / weights.coupling**2
-    for inner, outer in model.couplings:
-        gap = state.angles[:, outer] - ratio * state.angles[:, inner]
-        cost += 0.5 * inverse * gap**2
-        gradient[:, 6 + outer] += inverse * gap
-        gradient[:, 6 + inner] -= ratio * inverse * gap
-        hessian[:, 6 + outer, 6 + outer] += inverse
-        hessian[:, 6 + inner, 6 + inner] += ratio**2 * inverse
-        hessian[:, 6 + outer, 6 + inner] -= ratio * inverse
-        hessian[:, 6 + inner, 6 + outer] -= ratio * inverse
-    device = evidence.poser.device
-    return Equations(
-        cost=tensor_of(cost, device), gradient=tensor_of(gradient, device),
-        hessian=tensor_of(hessian, device),
-    )  # fmt: skip
+    """E_lim: keep angles within their limits and near to how fingers usually lie."""
+    poser = evidence.poser
+    term = angle_term(poser.model, state.angles, size, limit=_LIMIT, angle=weights.angle)
+    return Equations(**{name: tensor_of(value, poser.device) for name, value in vars(term).items()})

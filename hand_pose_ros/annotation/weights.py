@@ -18,8 +18,7 @@ class Weights:
         outline: deviation of hand and mask from each other, cells of the mask's grid; infinite to
             leave masks out.
         outline_reach: the same from which they count less, cells.
-        angle: deviation of angles about the relaxed hand, rad.
-        coupling: deviation of an outer finger joint about two thirds of the middle one, rad.
+        angle: factor on the deviations of how fingers usually lie.
     """
 
     point_reach: float = 4.0
@@ -29,5 +28,4 @@ class Weights:
     cloud_reach: float = 0.02
     outline: float = 6.0
     outline_reach: float = 12.0
-    angle: float = 0.7
-    coupling: float = 0.35
+    angle: float = 1.0

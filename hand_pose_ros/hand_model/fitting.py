@@ -16,6 +16,7 @@ from hand_pose_ros.hand_model.residuals import (
     Noise,
     Normal,
     PointMeasurements,
+    angle_term,
     cloud_term,
     depth_term,
     facing_points,
@@ -169,8 +170,10 @@ class Problem:
 
     def _evaluate(self, state: HandState, bridge: '_Bridge', posed: Posed | None = None) -> _Value:
         posed = posed or self.model.pose(state, self.sides, shape=True)
-        images = self._limits(state)
-        batch = len(self.sides)
+        batch, size = len(self.sides), self.prior.precision.shape[1] + self.model.shapes
+        images = angle_term(
+            self.model, state.angles, size, limit=self.noise.limit, angle=self.noise.angle
+        )
         point_weights = joint_weights = np.zeros((0, batch, JOINT_COUNT))
         depth_weights = np.zeros((batch, self.model.surface))
         points, depth = self.measurements.points, self.measurements.depth
@@ -202,35 +205,6 @@ class Problem:
             depth_weights=depth_weights,
             posed=posed,
         )
-
-    def _limits(self, state: HandState) -> Normal:
-        """Soft joint limits, the pull to a relaxed hand and the coupling of the outer joints."""
-        model, noise = self.model, self.noise
-        batch, fingers = state.angles.shape
-        size = 6 + fingers + model.shapes
-        over = np.maximum(state.angles - model.upper, 0.0)
-        under = np.minimum(state.angles - model.lower, 0.0)
-        beyond, relaxed = over + under, state.angles - model.prior_mean
-        gradient = np.zeros((batch, size))
-        hessian = np.zeros((batch, size, size))
-        inner = np.arange(6, 6 + fingers)
-        gradient[:, inner] = beyond / noise.limit**2 + relaxed / noise.angle**2
-        hessian[:, inner, inner] = (beyond != 0) / noise.limit**2 + 1.0 / noise.angle**2
-        cost = 0.5 * ((beyond / noise.limit) ** 2 + (relaxed / noise.angle) ** 2).sum(axis=1)
-        if len(model.couplings):
-            inside, outside = model.couplings.T
-            strain = (state.angles[:, outside] - _COUPLING * state.angles[:, inside]) / (
-                noise.coupling**2
-            )
-            cost += 0.5 * noise.coupling**2 * (strain**2).sum(axis=1)
-            one, two, weight = 6 + inside, 6 + outside, 1.0 / noise.coupling**2
-            gradient[:, two] += strain
-            gradient[:, one] -= _COUPLING * strain
-            hessian[:, two, two] += weight
-            hessian[:, one, one] += _COUPLING**2 * weight
-            hessian[:, one, two] -= _COUPLING * weight
-            hessian[:, two, one] -= _COUPLING * weight
-        return Normal(cost=cost, gradient=gradient, hessian=hessian)
 
     def _prior(self, state: HandState) -> Normal:
         mean, body = self.prior.mean, self.prior.precision.shape[1]
@@ -276,7 +250,6 @@ class Problem:
 
 # What is known of rotation, wrist and angles without any image: rad, metres, rad.
 _VAGUE = np.array([1.0, 1.0, 1.0, 0.3, 0.3, 0.3, 1.0])
-_COUPLING = 2 / 3  # rad of the outer joint for each rad of the middle one
 
 
 class _Bridge:

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hand_pose_ros.hand_model.finger_prior import FingerPrior, finger_prior
 from hand_pose_ros.hand_model.hand import rotation_matrices
 from hand_pose_ros.hand_model.model_files import (
     MIRROR_POINTS,
@@ -187,15 +188,9 @@ class FittingModel:
         self._axes = turns[:, None, None] * data.joint_axes  # (2, 15, 3, 3)
 
     @cached_property
-    def couplings(self) -> Indices:
-        """Pairs (C, 2) of angles that tendons couple: flexion of middle and outer finger joints."""
-        rows = {(int(joint), int(angle)): row for row, (joint, angle) in enumerate(self.degrees)}
-        pairs = [
-            (rows[base + 1, 2], rows[base + 2, 2])
-            for base in (0, 3, 6, 9)
-            if (base + 1, 2) in rows and (base + 2, 2) in rows
-        ]
-        return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    def finger_prior(self) -> FingerPrior:
+        """How the free angles usually are: where a finger is presumed until it is seen."""
+        return finger_prior(self.degrees, self.lower, self.upper)
 
     def _build_tree(self) -> None:
         parents = self.data.parents
@@ -214,18 +209,12 @@ class FittingModel:
             below=self._below, parents=np.asarray(self.data.parents),
         )  # fmt: skip
 
-    @cached_property
-    def prior_mean(self) -> Array:
-        """Relaxed angles (D,), rad: where a finger is presumed until it is seen."""
-        flexion = self.degrees[:, 1] == 2
-        return np.where(flexion, np.clip(0.35, self.lower, self.upper), 0.0)
-
     def state(self, side_count: int) -> HandState:
-        """Return that many relaxed hands at the origin with the mean shape."""
+        """Return that many hands with usual angles at the origin with the mean shape."""
         return HandState(
             rotation=np.tile(np.eye(3), (side_count, 1, 1)),
             wrist=np.zeros((side_count, 3)),
-            angles=np.tile(self.prior_mean, (side_count, 1)),
+            angles=np.tile(self.finger_prior.mean, (side_count, 1)),
             shape=np.zeros((side_count, self.shapes)),
         )
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.geometry.camera import Camera
-from hand_pose_ros.hand_model.kinematics import Posed
+from hand_pose_ros.hand_model.kinematics import FittingModel, Posed
 from hand_pose_ros.skeleton import JOINT_COUNT
 
 Array = NDArray[np.float64]
@@ -107,9 +107,7 @@ class Noise:
         cloud_reach: such points count less beyond this distance, metres.
         hint: factor on the standard deviation of the networks' relative depths, which err alike.
         limit: how softly an angle's limit yields, rad.
-        angle: standard deviation of angles about the relaxed hand, rad.
-        coupling: standard deviation of an outer finger joint about two thirds of the middle one,
-            rad.
+        angle: factor on the standard deviations of how fingers usually lie.
     """
 
     point_reach: float = 5.0
@@ -120,8 +118,7 @@ class Noise:
     cloud_reach: float = 0.020
     hint: float = 2.0
     limit: float = 0.06
-    angle: float = 0.7
-    coupling: float = 0.35
+    angle: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,6 +147,33 @@ def robust(squares: Array, reach: float | Array) -> tuple[Array, Array]:
     """Geman-McClure's cost and weight of squared residuals; the cost stays below reach squared."""
     ratio = reach**2 / (reach**2 + squares)
     return ratio * squares, ratio**2
+
+
+def angle_term(
+    model: FittingModel, angles: Array, size: int, *, limit: float, angle: float
+) -> Normal:
+    """Pull angles (B, D) within their limits and to how fingers usually lie.
+
+    Args:
+        model: of the hands.
+        angles: rad.
+        size: number P of parameters; the angles come after rotation and wrist.
+        limit: how softly a limit yields, rad.
+        angle: factor on the standard deviations of the usual angles.
+    """
+    batch, fingers = angles.shape
+    beyond = np.maximum(angles - model.upper, 0.0) + np.minimum(angles - model.lower, 0.0)
+    away = angles - model.finger_prior.mean
+    precision = model.finger_prior.precision / angle**2
+    pull = away @ precision
+    gradient = np.zeros((batch, size))
+    hessian = np.zeros((batch, size, size))
+    inner = np.arange(6, 6 + fingers)
+    gradient[:, inner] = beyond / limit**2 + pull
+    hessian[:, 6 : 6 + fingers, 6 : 6 + fingers] = precision
+    hessian[:, inner, inner] += (beyond != 0) / limit**2
+    cost = 0.5 * ((beyond / limit) ** 2 + away * pull).sum(axis=1)
+    return Normal(cost=cost, gradient=gradient, hessian=hessian)
 
 
 def point_term(

@@ -36,12 +36,13 @@ def view() -> View:
 def hand(seed: int) -> tuple[HandState, int, HandLandmarks]:
     generator = np.random.default_rng(seed)
     model, side = LIFT.model, int(generator.integers(2))
+    prior = model.finger_prior
+    covariance = np.linalg.inv(prior.precision)
     state = HandState(
         rotation=Rotation.random(1, rng=generator).as_matrix(),
         wrist=np.array([[generator.uniform(-0.15, 0.15), generator.uniform(-0.1, 0.1), 0.5]]),
         angles=np.clip(
-            model.prior_mean + generator.normal(0, 0.3, (1, len(model.lower))),
-            model.lower, model.upper,
+            generator.multivariate_normal(prior.mean, covariance, (1,)), model.lower, model.upper
         ),
         shape=np.zeros((1, model.shapes)),
     )  # fmt: skip

@@ -1,7 +1,6 @@
 """Kinematics for fitting: the same hand as the hand model's, with exact derivatives."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -116,10 +115,3 @@ def test_states_are_joined_taken_and_chosen():
     mixed = first.where(np.array([True, False]), second)
     np.testing.assert_array_equal(mixed.wrist[0], first.wrist[0])
     np.testing.assert_array_equal(mixed.rotation[1], second.rotation[1])
-
-
-@pytest.mark.parametrize('pair', MODEL.couplings)
-def test_couplings_join_neighbouring_joints_of_one_finger(pair):
-    inner, outer = MODEL.degrees[pair]
-    assert outer[0] == inner[0] + 1
-    assert inner[1] == outer[1] == 2

@@ -14,6 +14,7 @@ from hand_pose_ros.hand_model.residuals import (
     JointMeasurements,
     Noise,
     PointMeasurements,
+    angle_term,
     cloud_term,
     depth_term,
     facing_points,
@@ -327,3 +328,21 @@ def test_networks_joints_in_images_are_compared_with_joints_not_landmarks():
     exact, _ = point_term(posed, data, STILL, Noise(), JOINTS)
     other, _ = point_term(posed, data, STILL, Noise())
     assert exact.cost.max() < 1e-12 < other.cost.min()
+
+
+def test_angles_are_pulled_to_usual_fingers_and_within_their_limits():
+    generator = np.random.default_rng(4)
+    size = 6 + len(MODEL.lower) + MODEL.shapes
+    angles = generator.uniform(MODEL.lower - 0.3, MODEL.upper + 0.3, (2, len(MODEL.lower)))
+    term = angle_term(MODEL, angles, size, limit=0.06, angle=0.5)
+    inner = slice(6, 6 + len(MODEL.lower))
+    for row in range(angles.shape[1]):
+        moved = np.zeros_like(angles)
+        moved[:, row] = 1e-6
+        high = angle_term(MODEL, angles + moved, size, limit=0.06, angle=0.5).cost
+        low = angle_term(MODEL, angles - moved, size, limit=0.06, angle=0.5).cost
+        np.testing.assert_allclose(term.gradient[:, 6 + row], (high - low) / 2e-6, rtol=1e-4)
+    assert not term.gradient[:, :6].any() and not term.gradient[:, inner.stop :].any()
+    assert (np.linalg.eigvalsh(term.hessian[:, inner, inner]) > 0).all()
+    usual = angle_term(MODEL, MODEL.state(2).angles, size, limit=0.06, angle=0.5)
+    np.testing.assert_allclose(usual.cost, 0.0, atol=1e-12)
