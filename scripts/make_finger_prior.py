@@ -8,10 +8,12 @@ Clips are planned, not rendered: a minute on one CPU core.
 import argparse
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 
-from hand_pose_ros.hand_model.finger_prior import ASSET
+import hand_pose_ros
+from hand_pose_ros.hand_model.finger_prior import NAME
 from hand_pose_ros.hand_model.kinematics import FittingModel
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.simulation.batch_config import SimulationConfig
@@ -50,8 +52,9 @@ def main() -> int:
     lines = ',\n'.join(
         f' {json.dumps(name)}: {json.dumps(value)}' for name, value in content.items()
     )
-    ASSET.write_text(f'{{\n{lines}\n}}\n', encoding='utf-8')
-    print(f'{ASSET}: {content["source"]}')
+    path = Path(hand_pose_ros.__file__).parent / 'assets' / NAME
+    path.write_text(f'{{\n{lines}\n}}\n', encoding='utf-8')
+    print(f'{path}: {content["source"]}')
     return 0
 
 

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +12,7 @@ from hand_pose_ros.resources import asset
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-ASSET = asset('finger_prior.json')
+NAME = 'finger_prior.json'
 _FLEXION = 2
 _RELAXED = 0.35  # rad, the flexion of a joint that the table does not know
 _WIDE = 0.7  # rad, its standard deviation
@@ -62,6 +61,6 @@ def finger_prior(degrees: Indices, lower: Array, upper: Array) -> FingerPrior:
 @cache
 def _table() -> tuple[dict[tuple[int, int], int], Array, Array]:
     """Return the row of each angle, and mean and covariance of all."""
-    content = json.loads(ASSET.read_text(encoding='utf-8'))
+    content = json.loads(asset(NAME).read_text(encoding='utf-8'))
     rows = {(joint, angle): row for row, (joint, angle) in enumerate(content['degrees'])}
     return rows, np.array(content['mean']), np.array(content['covariance'])

@@ -45,9 +45,10 @@ class Muon(torch.optim.Optimizer):
             for kernel in group['params']:
                 if kernel.grad is None:
                     continue
-                if kernel not in self.state:
-                    self.state[kernel]['average'] = torch.zeros_like(kernel)
-                average = self.state[kernel]['average']
+                state = self.state[kernel]
+                if 'average' not in state:
+                    state['average'] = torch.zeros_like(kernel)
+                average = state['average']
                 average.lerp_(kernel.grad, 1 - momentum)
                 # Nesterov's form: the newest gradient counts once more.
                 step = orthogonal(kernel.grad.lerp(average, momentum).flatten(1))
