@@ -19,7 +19,7 @@ _SWITCH_MARGIN = 6.0
 _RATE_GAIN, _PRESENCE_GAIN = 0.6, 0.4
 _RATE_LIMITS = (15.0, 3.0, 12.0)  # rad/s, m/s, rad/s: nothing human is faster for long
 _FROZEN = 1e6
-_LEAST_TRUST = 0.2  # of a direction that is much less certain than another
+_LEAST_TRUST = 0.1  # of a direction that is much less certain than another
 # A prediction slows down with this time constant, seconds.
 _SLOWING = 0.12
 
@@ -103,7 +103,8 @@ class Track:
             self.rate = self.rate + gain * (measured - self.rate)
         # The direction that is known least, mostly the distance, is smoothed most.
         variance = np.diagonal(fit.joint_covariance[row, WRIST])
-        self._trust = np.maximum(variance.min() / np.maximum(variance, 1e-12), _LEAST_TRUST)
+        ratio = variance.min() / np.maximum(variance, 1e-12)
+        self._trust = np.maximum(ratio**1.5, _LEAST_TRUST)
         self._learn_shape(fit.information[row], stamp)
         self.state, self.stamp, self.fitted = state, stamp, True
 
