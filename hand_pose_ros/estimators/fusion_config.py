@@ -8,7 +8,6 @@ from hand_pose_ros.estimators.landmarks_config import (
     TrackingConfig,
 )
 from hand_pose_ros.estimators.network_config import ModelConfig
-from hand_pose_ros.hand_model.residuals import Noise
 
 STAGES = ('therformer', 'landmarks', 'densereg', 'wildhands')
 
@@ -18,9 +17,6 @@ class FusionConfig(LandmarksConfig):
     """Everything that can be set: the options of ``landmarks`` and these.
 
     Attributes:
-        noise: networks are surer of fingers than they should be, so that how fingers usually lie
-            counts for more than with landmarks alone.
-        near: likewise.
         iterations: steps of a fit that starts from a track; networks may pull it farther than
             landmarks do, so that two are not enough.
         near_iterations: steps of the second fit.
@@ -40,10 +36,6 @@ class FusionConfig(LandmarksConfig):
 
     blobs: bool = False
     inflation: float = 4.1
-    noise: Noise = field(default_factory=lambda: Noise(angle=0.5))
-    near: Noise = field(
-        default_factory=lambda: Noise(depth=0.003, depth_front=0.010, depth_reach=0.030, angle=0.5)
-    )
     iterations: int = 4
     near_iterations: int = 4
     reach: float = 1.0

@@ -16,8 +16,9 @@ NAME = 'finger_prior.json'
 _FLEXION = 2
 _RELAXED = 0.35  # rad, the flexion of a joint that the table does not know
 _WIDE = 0.7  # rad, its standard deviation
-# Standard deviation of what no table knows of a person's joints, rad.
-_OWN = 0.087
+# Standard deviation of what no table knows of a person's joints, rad: bending, and spreading or
+# twisting. The simulator's fingers hardly spread, real ones do.
+_OWN = (0.087, 0.2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +54,7 @@ def finger_prior(degrees: Indices, lower: Array, upper: Array) -> FingerPrior:
     covariance = np.eye(len(degrees)) * _WIDE**2
     mean[known] = mean_known[taken]
     covariance[np.ix_(known, known)] = covariance_known[np.ix_(taken, taken)]
-    covariance += np.eye(len(degrees)) * _OWN**2
+    covariance += np.diag(np.where(degrees[:, 1] == _FLEXION, *_OWN) ** 2)
     precision = np.asarray(np.linalg.inv(covariance), np.float64)
     return FingerPrior(mean=np.clip(mean, lower, upper), precision=precision)
 
