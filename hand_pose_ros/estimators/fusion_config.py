@@ -43,7 +43,7 @@ class FusionConfig(LandmarksConfig):
         default_factory=lambda: MotionConfig(rotation=0.24, wrist=0.03, angle=0.3)
     )
     tracking: TrackingConfig = field(
-        default_factory=lambda: TrackingConfig(duplicate=0.045, least_score=0.4)
+        default_factory=lambda: TrackingConfig(duplicate=0.045, least_score=0.5)
     )
     stages: tuple[str, ...] = STAGES
     device: str = 'auto'
