@@ -23,14 +23,15 @@ def test_it_is_a_gaussian_of_hands_within_their_limits():
     assert (PRIOR.mean[FLEXION] > 0.2).all()
 
 
-def test_fingers_bend_together_and_hardly_spread():
+def test_fingers_bend_together_and_may_spread():
     covariance = np.linalg.inv(PRIOR.precision)
     deviations = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(deviations, deviations)
     for base in (0, 3, 6, 9):  # index, middle, little, ring: their joints bend together
         assert correlation[row(base), row(base + 1)] > 0.5
         assert correlation[row(base + 1), row(base + 2)] > 0.5
-        assert deviations[row(base, 1)] < 0.5 * deviations[row(base)]
+        # 11 degrees at least: real hands spread more than the simulator's.
+        assert 0.2 < deviations[row(base, 1)] < deviations[row(base)]
     # The ring finger follows its neighbours.
     assert correlation[row(9), row(3)] > 0.4 and correlation[row(9), row(6)] > 0.4
 
@@ -49,7 +50,7 @@ def test_angles_that_the_table_does_not_know_are_relaxed_and_independent():
     prior = finger_prior(degrees, np.full(4, -0.1), np.full(4, 0.3))
     covariance = np.linalg.inv(prior.precision)
     assert np.abs(covariance[1:3][:, [0, 3]]).max() < 1e-12
-    np.testing.assert_allclose(np.sqrt(np.diag(covariance)[1:3]), 0.7, atol=0.01)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)[1:3]), np.hypot(0.7, 0.2))
     np.testing.assert_allclose(prior.mean[1:3], 0.0)
     assert (prior.mean <= 0.3).all()
     unknown = finger_prior(np.array([[0, 2], [30, 2]]), np.full(2, -1.0), np.full(2, 2.0))

@@ -112,6 +112,19 @@ def test_perfect_data_give_the_exact_hand():
     assert np.mean(exact) > 0.9
 
 
+def test_spread_fingers_are_found_although_they_usually_are_not():
+    truth = MODEL.state(2)
+    angles = truth.angles.copy()
+    for joint, spread in ((0, -0.3), (9, 0.2), (6, 0.35)):  # index, ring and little finger
+        angles[:, (MODEL.degrees == (joint, 1)).all(axis=1)] = spread
+    angles[:, MODEL.degrees[:, 1] == 2] = 0.05  # and straight
+    wrist = np.array([[0.0, 0.0, 0.45], [0.05, 0.0, 0.5]])
+    truth = HandState(rotation=truth.rotation, wrist=wrist, angles=angles, shape=truth.shape)
+    start = near(truth, 2, 0.5)
+    fit = problem(seen(truth), mean=start, noise=Noise()).fit(start, 15)
+    assert errors(fit, truth)[:, [8, 16, 20]].max() < 0.006
+
+
 def test_a_few_wild_landmarks_do_not_move_the_hand():
     truth = hands(3)
     data = seen(truth, noise=0.002)
