@@ -71,10 +71,10 @@ def test_variants_of_an_experiment_read_the_same_clips_unless_they_change_the_se
         assert all(read < next(iter(trainings)) for read in tests), 'with nothing to train on'
 
 
-def test_steps_and_batches_are_scaled_and_networks_train_in_mixed_precision(place):
+def test_steps_and_batches_are_scaled_and_precision_follows_the_processor(place):
     short = dataclasses.replace(place, scale=0.5, batch=0.25)
     config, longer = configuration(THERMAL, short), configuration(THERMAL, place)
-    assert config.precision == longer.precision == 'bfloat16'
+    assert config.precision == longer.precision == 'auto'
     assert config.steps == config.validate_every == longer.steps // 2
     assert config.data.batch == longer.data.batch // 4
     assert configuration(THERMAL, dataclasses.replace(place, batch=1e-3)).data.batch == 1
