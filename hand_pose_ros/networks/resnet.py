@@ -114,10 +114,16 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to features (N, out_channels, H / stride, W / stride)."""
+        return self.levels(x)[-1]
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """Return what every stage makes of images (N, C, H, W), fine to coarse."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        found = []
         for name in self._stages:
             x = self.get_submodule(name)(x)
-        return x
+            found.append(x)
+        return found
 
     def load_image_net(self, weights: Mapping[str, Tensor]) -> None:
         """Take over the weights of a torchvision ResNet; its later stages and classifier are left.

@@ -15,21 +15,23 @@ from torch.nn import functional
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.cuda_graphs import Graphed
 from hand_pose_ros.networks.deformable_attention import ANCHOR, SpatialLayer
+from hand_pose_ros.networks.joint_maps import JointMaps
+from hand_pose_ros.networks.normalisation import group_norm
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.resnet import ResNet
 from hand_pose_ros.networks.therformer_blocks import (
     HAND_JOINTS,
     JOINTS,
+    PIXEL_UNIT,
     STRIDE,
     Downsampler,
-    JointMaps,
     MaskHead,
     Pool,
     PoseHead,
     TemporalEncoder,
     decode_joints,
-    group_norm,
     positional_table,
+    start_depth,
 )
 
 Sensor = Literal['thermal', 'nir', 'rgb', 'depth']
@@ -222,8 +224,9 @@ class TherFormer(nn.Module):
         self.down = Downsampler(width, config.down_channels, config.features, config.pool)
         if config.joint_maps:
             self.joint_maps = JointMaps(
-                width, config.down_channels, config.joint_maps, config.depth_offset
-            )
+                (width, *config.down_channels), config.joint_maps, JOINTS,
+                stride=STRIDE, unit=PIXEL_UNIT, depth=start_depth(config.depth_offset),
+            )  # fmt: skip
             self.place = nn.Linear(3 * JOINTS, config.features)
         self.temporal = TemporalEncoder(
             config.features, config.temporal_heads, config.temporal_hidden,
@@ -300,8 +303,9 @@ class TherFormer(nn.Module):
         vector, levels = self.down(x)
         if not self.config.joint_maps:
             return vector, mask_logits, None
-        answer, spread, joint_logits = self.joint_maps(x, levels)
-        return torch.cat([vector, answer.flatten(1), spread], dim=1), mask_logits, joint_logits
+        found = self.joint_maps((x, *levels))
+        token = torch.cat([vector, found.places.flatten(1), found.spread], dim=1)
+        return token, mask_logits, found.logits
 
     def decode(
         self, features: Tensor, intrinsics: Tensor, not_padding: Tensor | None = None, *,

@@ -1,4 +1,4 @@
-"""Parts of TherFormer: mask head, downsampler, joint maps, temporal encoder, pose head."""
+"""Parts of TherFormer: mask head, downsampler, temporal encoder, pose head."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hand_pose_ros.networks.precision import full_precision
+from hand_pose_ros.networks.normalisation import group_norm
 
 # Pixels of an image per cell of the map.
 STRIDE = 8
@@ -33,15 +33,6 @@ _MEAN_LEFT: tuple[tuple[float, float], ...] = (
 )  # fmt: skip
 _MEAN_DEPTH = 0.46
 _MEAN_FOCAL = 205.0
-
-
-def group_norm(channels: int) -> nn.GroupNorm:
-    """Return a GroupNorm of at most 32 groups with 8 channels or more each.
-
-    It has as many parameters as batch normalisation, and needs neither statistics nor other images.
-    """
-    groups = max(g for g in range(1, 33) if channels % g == 0 and (channels // g >= 8 or g == 1))
-    return nn.GroupNorm(groups, channels)
 
 
 def positional_table(count: int, width: int) -> Tensor:
@@ -93,68 +84,6 @@ class Downsampler(nn.Module):
                 levels.append(x)  # the last is (N, C, 4, 5)
         vector = x.flatten(1) if self.pool == 'conv_flatten' else x.mean(dim=(2, 3))
         return self.linear(vector), levels
-
-
-class JointMaps(nn.Module):
-    """First answer of a frame: where in the map each joint is seen, and how far away it is there.
-
-    What is learnt of a hand in one place holds in all others, which a flattened map has to learn
-    place by place. The coarse maps of the downsampler come back down, so that every cell knows its
-    surroundings. Not in the paper; its head corrects this answer.
-    """
-
-    def __init__(
-        self, width: int, channels: Sequence[int], hidden: int, depth_offset: float
-    ) -> None:
-        """Make maps of ``hidden`` channels from tokens of ``width`` and three coarser maps."""
-        super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(one, hidden, 1) for one in (width, *channels))
-        self.merge = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(hidden, hidden, 3, 1, 1, bias=False),
-                group_norm(hidden),
-                nn.ReLU(inplace=True),
-            )
-            for _ in channels
-        )
-        self.out = nn.Conv2d(hidden, 2 * JOINTS, 1)
-        with torch.no_grad():
-            self.out.weight.mul_(0.1)
-            self.out.bias.zero_()
-            self.out.bias[JOINTS:] = _start_depth(depth_offset)
-
-    def forward(self, x: Tensor, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Read the maps.
-
-        Args:
-            x: (N, width, h, w).
-            levels: of the downsampler, fine to coarse.
-
-        Returns:
-            (u', v', z') of the joints (N, 42, 3), the standard deviation (N, 42) of where they may
-            lie in pixels, and the logits (N, 42, h, w) of their cells.
-        """
-        maps = [layer(one) for layer, one in zip(self.lateral, (x, *levels), strict=True)]
-        y = maps.pop()
-        for layer in self.merge:
-            finer = maps.pop()
-            y = layer(functional.interpolate(y, finer.shape[-2:]) + finer)
-        with full_precision(y):
-            out = self.out(y.to(self.out.weight.dtype)).float()
-            logits, depth = out.split(JOINTS, dim=1)
-            share = logits.flatten(2).softmax(dim=2)  # (N, 42, h w)
-            along_x, along_y = (
-                (torch.arange(count, device=y.device) + 0.5) * STRIDE - 0.5 - STRIDE * count / 2
-                for count in (y.shape[3], y.shape[2])
-            )
-            shares = share.unflatten(2, y.shape[-2:])
-            in_columns, in_rows = shares.sum(dim=2), shares.sum(dim=3)
-            u = (in_columns * along_x).sum(dim=2)
-            v = (in_rows * along_y).sum(dim=2)
-            z = (share * depth.flatten(2)).sum(dim=2)
-            squares = (in_columns * along_x**2).sum(dim=2) + (in_rows * along_y**2).sum(dim=2)
-            spread = (squares - u**2 - v**2).clamp(min=0.0).detach().sqrt()
-        return torch.stack([u / PIXEL_UNIT, v / PIXEL_UNIT, z], dim=2), spread, logits
 
 
 class TemporalLayer(nn.Module):
@@ -241,11 +170,11 @@ class PoseHead(nn.Sequential):
                 return
             left = torch.tensor(_MEAN_LEFT)
             both = torch.cat([left, left * torch.tensor([-1.0, 1.0])])
-            depth = torch.full((JOINTS, 1), _start_depth(depth_offset))
+            depth = torch.full((JOINTS, 1), start_depth(depth_offset))
             self[4].bias.copy_(torch.cat([both, depth], dim=1).flatten())
 
 
-def _start_depth(offset: float) -> float:
+def start_depth(offset: float) -> float:
     """Return z' of hands at their mean depth."""
     return (_MEAN_DEPTH - offset) / (DEPTH_UNIT * _MEAN_FOCAL)
 

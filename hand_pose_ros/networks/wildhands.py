@@ -1,5 +1,6 @@
 """WildHands: pose, shape and camera of both hands from crops of an image and its intrinsics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -9,6 +10,7 @@ from torch.nn import functional
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.hand_layer import HandLayer
+from hand_pose_ros.networks.joint_maps import JointMaps, MappedJoints
 from hand_pose_ros.networks.positional_encoding import (
     DENSE_CHANNELS,
     SPARSE_CHANNELS,
@@ -19,6 +21,7 @@ from hand_pose_ros.networks.positional_encoding import (
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.resnet import IMAGE_NET_MEAN, IMAGE_NET_STD, Depth, ResNet
 from hand_pose_ros.networks.rotations import IDENTITY_6D, mirrored_rotations, rotation_from_6d
+from hand_pose_ros.skeleton import JOINT_COUNT
 
 Encoding = Literal['sparse', 'dense', 'none']
 
@@ -28,6 +31,7 @@ _POSE, _CAMERA, _SHAPE = 96, 3, 10
 # Scale of a hand at half a metre in an image of 58 degrees, where training starts.
 _START_SCALE = 3.6
 _MAP = 7  # cells of the feature map along a side
+MAP_DEPTH = 0.1  # metres that a depth of 1 in the joint maps stands for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,8 @@ class WildHandsConfig:
             without calibration and the ablation "no intrinsics".
         global_feature: add the full image's features to those of the crop.
         crops: False looks at the whole image in place of each crop.
+        joint_maps: channels of the maps of a crop's joints, whose answer the HMR heads read beside
+            the feature; 0 leaves them out, as published.
         grasp_head: predict grasp classes.
         grasp_widths: of the grasp head.
     """
@@ -74,6 +80,7 @@ class WildHandsConfig:
     pseudo_intrinsics: bool = False
     global_feature: bool = True
     crops: bool = True
+    joint_maps: int = 0
     grasp_head: bool = False
     grasp_widths: tuple[int, int, int] = (1024, 512, 128)
 
@@ -83,6 +90,8 @@ class WildHandsConfig:
             raise ModelError(f'WildHands has no backbone of {self.depth} layers: use 18 or 50')
         if self.kpe not in ('sparse', 'dense', 'none'):
             raise ModelError(f'kpe is {self.kpe!r}: use sparse, dense or none')
+        if self.joint_maps and self.stages < 2:
+            raise ModelError(f'joint_maps need two stages or more, not {self.stages}: use 0')
         if self.patch != _MAP * 2 ** (self.stages + 1):
             raise ModelError(
                 f'a patch of {self.patch} with {self.stages} stages gives no 7 x 7 map: use '
@@ -110,6 +119,7 @@ class WildHandsConfig:
             camera_hidden=128,
             dropout=0.0,
             mirror_left=True,
+            joint_maps=64,
             grasp_widths=(128, 64, 32),
         )
 
@@ -127,6 +137,9 @@ class WildHandsOutput(NamedTuple):
         vertices: (B, 2, V, 3), None if not asked for.
         pixels: (B, 2, 21, 2) of the joints in the full patch.
         grasp_logits: (B, 2, 9), None without a grasp head.
+        maps: of the B times 2 crops, None without joint maps: x and y in halves of the crop from
+            its middle, and how much farther than the wrist along the view to its middle, in
+            ``MAP_DEPTH``; spread in pixels of the crop.
     """
 
     rotations: Tensor
@@ -138,6 +151,7 @@ class WildHandsOutput(NamedTuple):
     vertices: Tensor | None
     pixels: Tensor
     grasp_logits: Tensor | None
+    maps: MappedJoints | None = None
 
 
 def focal_length(intrinsics: Tensor) -> Tensor:
@@ -190,6 +204,20 @@ class WildHands(nn.Module):
         )
         extra = {'sparse': SPARSE_CHANNELS, 'dense': DENSE_CHANNELS, 'none': 0}[config.kpe]
         self.head = FeatureHead(channels + extra, config)
+        if config.joint_maps:
+            finest = self.crop_backbone.stride // 2
+            self.joint_maps = JointMaps(
+                (channels // 2, channels), config.joint_maps, JOINT_COUNT,
+                stride=finest, unit=config.patch / 2,
+            )  # fmt: skip
+            self.place = nn.Sequential(
+                nn.Linear(4 * JOINT_COUNT, config.feature),
+                nn.ReLU(inplace=True),
+                nn.Linear(config.feature, config.feature),
+            )
+            # Maps that have not learnt anything must not disturb.
+            nn.init.zeros_(self.place[2].weight)
+            nn.init.zeros_(self.place[2].bias)
         sides = 1 if config.mirror_left else 2
         self.pose_heads = nn.ModuleList(PoseHead(config) for _ in range(sides))
         context = channels if config.global_feature else 0
@@ -222,18 +250,27 @@ class WildHands(nn.Module):
         if not self.config.crops:
             crops = image[:, None].expand(-1, 2, -1, -1, -1)
             boxes = boxes.new_tensor([-0.5, -0.5, size - 0.5, size - 0.5]).expand_as(boxes)
-        features, context = self.features(image, crops, intrinsics, boxes)
+        features, context, maps = self.features(image, crops, intrinsics, boxes)
         pose, betas, camera, initial = self._states(features)
         with full_precision(image):
             rotations = rotation_from_6d(pose.unflatten(-1, (16, 6)))
             if self.config.mirror_left:
                 rotations, camera, initial = _unmirrored(rotations, camera, initial)
-            return self._decode(rotations, betas, camera, initial, context, intrinsics, mesh=mesh)
+                maps = None if maps is None else _unmirrored_maps(maps)
+            decoded = self._decode(
+                rotations, betas, camera, initial, context, intrinsics, mesh=mesh
+            )
+            return decoded._replace(maps=maps)
 
     def features(
         self, image: Tensor, crops: Tensor, intrinsics: Tensor, boxes: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return a vector per hand (B, 2, F) and the full image's summed features (B, C)."""
+    ) -> tuple[Tensor, Tensor | None, MappedJoints | None]:
+        """Read the views.
+
+        Returns:
+            a vector per hand (B, 2, F), the full image's summed features (B, C) and what the maps
+            say of the crops as the heads see them.
+        """
         image, crops = (image - self.mean) / self.std, (crops - self.mean) / self.std
         sides = [(image, crops[:, 0], intrinsics, boxes[:, 0])]
         if self.config.mirror_left:
@@ -242,7 +279,8 @@ class WildHands(nn.Module):
         # The two hands as one batch: first all left ones, then all right ones.
         crop, matrix, box = (torch.cat([a[i], b[i]]) for a, b in [sides] for i in (1, 2, 3))
         # Channels last is what CPUs convolve fastest.
-        maps = self.crop_backbone(crop.contiguous(memory_format=torch.channels_last))
+        levels = self.crop_backbone.levels(crop.contiguous(memory_format=torch.channels_last))
+        maps = levels[-1]
         context = None
         if self.global_backbone is not None:
             views = [image] if not self.config.mirror_left else [sides[0][0], image]
@@ -250,7 +288,22 @@ class WildHands(nn.Module):
             context = whole.sum(dim=(2, 3))[-len(image) :]
             maps = maps + (whole if self.config.mirror_left else torch.cat([whole, whole]))
         vectors = self.head(torch.cat([maps, *self._encoding(matrix, box)], dim=1))
-        return vectors.unflatten(0, (2, -1)).transpose(0, 1), context
+        mapped = None
+        if self.config.joint_maps:
+            mapped = self._mapped((levels[-2], maps))
+            spread = mapped.spread / self.config.patch
+            vectors = vectors + self.place(torch.cat([mapped.places.flatten(1), spread], dim=1))
+            by_hand = (part.unflatten(0, (2, -1)).transpose(0, 1) for part in mapped)
+            mapped = MappedJoints(*by_hand)
+        return vectors.unflatten(0, (2, -1)).transpose(0, 1), context, mapped
+
+    def _mapped(self, levels: Sequence[Tensor]) -> MappedJoints:
+        """Read the maps of crops, x and y from their outer middle."""
+        found = self.joint_maps(levels)
+        half_pixel = 1 / self.config.patch  # in halves of the crop
+        return found._replace(
+            places=found.places + found.places.new_tensor([half_pixel, half_pixel, 0.0])
+        )
 
     def _mirrored(
         self, image: Tensor, crop: Tensor, intrinsics: Tensor, box: Tensor
@@ -331,6 +384,16 @@ def _unmirrored(
     rotations = torch.stack([mirrored_rotations(rotations[:, 0]), rotations[:, 1]], dim=1)
     signs = camera.new_tensor([[1.0, -1.0, 1.0], [1.0, 1.0, 1.0]])
     return rotations, camera * signs, initial * signs
+
+
+def _unmirrored_maps(maps: MappedJoints) -> MappedJoints:
+    """Bring what is said of left crops (B, 2, ...) back from the mirror."""
+    signs = maps.places.new_tensor([-1.0, 1.0, 1.0])
+    return MappedJoints(
+        places=torch.stack([maps.places[:, 0] * signs, maps.places[:, 1]], dim=1),
+        spread=maps.spread,
+        logits=torch.stack([maps.logits[:, 0].flip(-1), maps.logits[:, 1]], dim=1),
+    )
 
 
 class FeatureHead(nn.Module):

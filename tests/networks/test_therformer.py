@@ -1,7 +1,6 @@
 """TherFormer: published size and shapes, the small network, decoding, bad input."""
 
 import dataclasses
-import math
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from hand_pose_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.resnet import ResNet, count_parameters, freeze_statistics
 from hand_pose_ros.networks.therformer import TherFormer, TherFormerConfig, depth_image
-from hand_pose_ros.networks.therformer_blocks import JointMaps, decode_joints, positional_table
+from hand_pose_ros.networks.therformer_blocks import decode_joints, positional_table
 from tests.networks.therformer_scene import NIR, THERMAL, cameras, images, tiny
 
 
@@ -143,42 +142,6 @@ def test_a_new_network_answers_with_a_pair_of_hands(preset):
     assert 0.2 < float(output.depth.min()) < float(output.depth.max()) < 0.7
     assert bool((hands[:, 0, :, 0].mean(dim=1) < hands[:, 1, :, 0].mean(dim=1)).all())
     assert bool(((output.pixels > 0) & (output.pixels < torch.tensor([320, rows]))).all())
-
-
-def test_maps_of_joints_answer_with_their_certain_cells():
-    torch.manual_seed(0)
-    maps = JointMaps(8, (8, 8, 8), 16, 0.0)
-    levels = [torch.rand(2, 8, *size) for size in ((15, 20), (8, 10), (4, 5))]
-    answer, spread, logits = maps(torch.rand(2, 8, 30, 40), levels)
-    assert (answer.shape, logits.shape) == ((2, 42, 3), (2, 42, 30, 40))
-    # Anywhere in the image: the standard deviation of an even share of its cells.
-    anywhere = math.hypot(320, 240) / math.sqrt(12)
-    torch.testing.assert_close(spread, torch.full((2, 42), anywhere), atol=15.0, rtol=0)
-    # Hardly trained, all joints lie about the image's middle, at the mean depth.
-    assert float(answer[..., :2].abs().max()) < 0.3
-    torch.testing.assert_close(answer[..., 2], torch.full((2, 42), 460 / 205), atol=0.3, rtol=0)
-    with torch.no_grad():  # joint 5 in cell 7, 22 (row, column): its logits follow the first map
-        maps.out.weight.zero_()
-        maps.out.weight[5, 0] = 1000.0
-        maps.merge[2] = OneCell((7, 22))
-        answer, spread, logits = maps(torch.rand(2, 8, 30, 40), levels)
-    assert float(spread[:, 5].max()) < 0.1 < float(spread[:, 6].min())
-    assert logits[0, 5].argmax() == 7 * 40 + 22
-    pixels = answer[:, 5, :2] * 100 + torch.tensor([160.0, 120.0])
-    torch.testing.assert_close(pixels, torch.tensor([[179.5, 59.5]]).expand(2, 2))
-
-
-class OneCell(torch.nn.Module):
-    """Maps that are 1 in one cell."""
-
-    def __init__(self, cell):
-        super().__init__()
-        self.cell = cell
-
-    def forward(self, y):
-        y = torch.zeros_like(y)
-        y[:, :, self.cell[0], self.cell[1]] = 1
-        return y
 
 
 def test_the_head_corrects_what_the_maps_say():

@@ -26,12 +26,14 @@ from hand_pose_ros.networks.wildhands import (
     project,
     scale_from_distance,
 )
+from tests.networks.one_cell import OneCell
 
 SMALL = WildHandsConfig.small()
 # Fast and still of the published structure: two heads, no batch normalisation, both backbones.
 TINY = dataclasses.replace(
     SMALL, width=8, head_channels=(16, 16, 16), head_norm=False, feature=32, hidden=32,
-    camera_hidden=16, mirror_left=False, grasp_widths=(16, 16, 16), global_reduction=1,
+    camera_hidden=16, mirror_left=False, joint_maps=0, grasp_widths=(16, 16, 16),
+    global_reduction=1,
 )  # fmt: skip
 LAYER = HandLayer()
 
@@ -237,7 +239,7 @@ def test_the_global_feature_is_added_and_can_be_left_out():
 def test_the_sum_of_the_global_features_reaches_the_grasp_head():
     image, crops, matrix, boxes = views()
     net = network(grasp_head=True, global_feature=True)
-    _, context = net.features(image, crops, matrix, boxes)
+    _, context, _ = net.features(image, crops, matrix, boxes)
     normal = (image - net.mean) / net.std
     assert torch.allclose(context, net.global_backbone(normal).sum(dim=(2, 3)), atol=1e-4)
 
@@ -265,6 +267,44 @@ def test_a_mirrored_scene_gives_mirrored_hands():
     assert torch.allclose(swapped.joints, plain.joints.flip(1) * flip, atol=1e-5)
     assert torch.allclose(swapped.betas, plain.betas.flip(1), atol=1e-5)
     assert torch.allclose(111 - swapped.pixels[..., 0], plain.pixels.flip(1)[..., 0], atol=1e-2)
+    assert torch.allclose(swapped.maps.places, plain.maps.places.flip(1) * flip, atol=1e-5)
+    assert torch.allclose(swapped.maps.logits, plain.maps.logits.flip(1).flip(-1), atol=1e-5)
+
+
+def test_maps_say_where_in_its_crop_a_joint_is():
+    net = network(mirror_left=True, joint_maps=16)
+    maps = net.joint_maps
+    with torch.no_grad():  # joint 4 of both hands in the last column, in row 10
+        maps.out.weight.zero_()
+        maps.out.weight[4, 0] = 1000.0
+        maps.out.bias[25] = 0.5
+        maps.merge[0] = OneCell((10, 13))
+        found = net(*views()).maps
+    assert found.logits.shape == (2, 2, 21, 14, 14)
+    across = (13.5 - 7) / 7  # of half a crop, right of its middle; in the left hand's mirror left
+    expected = torch.tensor([[-across, 0.5, 0.5], [across, 0.5, 0.5]]).expand(2, 2, 3)
+    torch.testing.assert_close(found.places[:, :, 4], expected)
+    assert found.spread[:, :, 4].max() < 0.1 < found.spread[:, :, 5].min()
+
+
+def test_new_maps_do_not_change_what_a_network_says():
+    plain, mapped = network(), network(joint_maps=16)
+    mapped.load_state_dict(plain.state_dict(), strict=False)
+    assert torch.equal(mapped(*views()).joints, plain(*views()).joints)
+
+
+def test_hands_follow_their_maps():
+    net = network(joint_maps=16)
+    torch.nn.init.normal_(net.place[2].weight)
+    before = net(*views()).joints
+    with torch.no_grad():
+        net.joint_maps.out.bias[21:] += 1.0
+    assert not torch.allclose(net(*views()).joints, before, atol=1e-4)
+
+
+def test_maps_need_a_finer_stage():
+    with pytest.raises(ModelError, match='joint_maps need two stages'):
+        dataclasses.replace(TINY, stages=1, patch=28, joint_maps=16)
 
 
 def test_hands_and_frames_do_not_mix():
@@ -281,7 +321,8 @@ def test_hands_and_frames_do_not_mix():
 
 
 def test_gradients_reach_every_parameter():
-    net = network(grasp_head=True).train()
+    net = network(grasp_head=True, joint_maps=16).train()
+    torch.nn.init.normal_(net.place[2].weight)
     output = net(*views(4))
     loss = output.joints.square().sum() + output.camera.sum() + output.grasp_logits.sum()
     loss.backward()

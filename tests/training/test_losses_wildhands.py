@@ -9,6 +9,7 @@ import torch
 from hand_pose_ros.datasets.batch import TARGETS, ViewBatch
 from hand_pose_ros.networks.hand_crops import hand_boxes, hand_views
 from hand_pose_ros.networks.hand_layer import HandLayer
+from hand_pose_ros.networks.joint_maps import MappedJoints
 from hand_pose_ros.networks.rotations import rotation_from_axis_angle
 from hand_pose_ros.networks.silhouette import soft_silhouette
 from hand_pose_ros.networks.wildhands import (
@@ -91,11 +92,75 @@ def perfect(batch, views):
     )
 
 
+def mapped(batch, views):
+    """Maps of 14 x 14 cells that say what the labels do and do not know the cells."""
+    places = torch.zeros(COUNT, 2, 21, 3)
+    for frame in range(COUNT):
+        for side in range(2):
+            corner, far = views.boxes[frame, side].view(2, 2)
+            pixels = views.frame.to_patch(batch.pixels[frame, side])
+            places[frame, side, :, :2] = 2 * (pixels - corner) / (far - corner) - 1
+            middle = torch.cat([(corner + far) / 2, torch.ones(1)])
+            ray = torch.linalg.solve(views.intrinsics[frame], middle)
+            along = batch.joints[frame, side] @ (ray / ray.norm())
+            places[frame, side, :, 2] = 10 * (along - along[0])
+    spread = torch.zeros(COUNT, 2, 21)
+    logits = torch.zeros(COUNT, 2, 21, 14, 14)
+    return MappedJoints(*(part.requires_grad_() for part in (places, spread, logits)))
+
+
 def loss_of(output, batch, views, config=CONFIG):
     """The terms; only the total keeps its graph."""
     targets = wildhands_targets(batch, views, config)
     terms = wildhands_loss(output, targets, views, config, LAYER.faces)
     return {name: term if name == 'total' else term.detach() for name, term in terms.items()}
+
+
+def test_maps_learn_places_and_depths_along_the_view_to_the_crop():
+    batch, views = labelled()
+    maps = mapped(batch, views)
+    terms = loss_of(perfect(batch, views)._replace(maps=maps), batch, views)
+    assert float(terms['mapped']) < 1e-5
+    assert float(terms['cells']) == pytest.approx(math.log(196), rel=1e-5)
+    plain = loss_of(perfect(batch, views), batch, views)
+    assert not {'mapped', 'cells'} & set(plain)
+    added = float(terms['total'].detach() - plain['total'].detach())
+    assert added == pytest.approx(0.1 * math.log(196), rel=1e-3)
+    with torch.no_grad():
+        maps.places.add_(torch.tensor([0.1, 0.0, -0.2]))
+    terms = loss_of(perfect(batch, views)._replace(maps=maps), batch, views)
+    assert float(terms['mapped']) == pytest.approx(0.1, rel=1e-4)
+
+
+def test_maps_are_certain_of_the_cells_that_joints_lie_in():
+    batch, views = labelled()
+    maps = mapped(batch, views)
+    cells = ((maps.places[..., :2] + 1) * 7).floor().long()
+    with torch.no_grad():
+        frame, side, joint = torch.ones(COUNT, 2, 21).nonzero(as_tuple=True)
+        column, row = cells[frame, side, joint].unbind(-1)
+        maps.logits[frame, side, joint, row, column] = 3.0
+    right = loss_of(perfect(batch, views)._replace(maps=maps), batch, views)['cells']
+    turned = maps._replace(logits=maps.logits.transpose(-1, -2))
+    wrong = loss_of(perfect(batch, views)._replace(maps=turned), batch, views)['cells']
+    assert float(right) < math.log(196) - 0.5 < float(wrong)
+
+
+def test_maps_say_nothing_of_joints_outside_of_their_crops_or_without_labels():
+    batch, views = labelled()
+    batch.pixels[0, 0, 3] = torch.nan
+    batch.pixels[1, 1, 7, 0] = -30.0
+    batch = changed(batch, joints_2d=torch.tensor([[True, True], [True, True], [False, True]]))
+    maps = mapped(labelled()[0], views)
+    with torch.no_grad():
+        for place in ((0, 0, 3), (1, 1, 7), (2, 0)):
+            maps.places[place] += 100.0
+    terms = loss_of(perfect(batch, views)._replace(maps=maps), batch, views)
+    assert float(terms['mapped']) < 1e-5
+    (slope,) = torch.autograd.grad(terms['total'], maps.logits)
+    silent = slope.flatten(3).abs().sum(dim=3) == 0
+    assert silent[0, 0, 3] and silent[1, 1, 7] and silent[2, 0].all()
+    assert int(silent.sum()) == 23
 
 
 def changed(batch, **flags):
@@ -196,7 +261,7 @@ def test_a_sample_without_3d_labels_gets_no_gradient_through_3d_terms(nan):
     assert torch.isfinite(terms['total'])
     terms['total'].backward()
     for name, leaf in output._asdict().items():
-        if name == 'translation':
+        if name in ('translation', 'maps'):
             continue
         assert torch.isfinite(leaf.grad).all(), name
         assert torch.equal(leaf.grad[0, 0], torch.zeros_like(leaf.grad[0, 0])), name

@@ -9,8 +9,7 @@ from torch.nn import functional
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.networks.therformer import TherFormerOutput
 from hand_pose_ros.networks.therformer_blocks import STRIDE
-
-_SPREAD = 0.75
+from hand_pose_ros.training.losses.cells import cell_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,31 +81,10 @@ def therformer_loss(
     terms['mask'] = _mask_loss(output.mask_logits, batch, pose, labelled, config)
     total = pose + terms['mask']
     if output.joint_logits is not None:
-        terms['cells'] = _cell_loss(output.joint_logits, batch, in_image)
+        cells = (batch.pixels.float() + 0.5) / STRIDE - 0.5
+        terms['cells'] = cell_entropy(output.joint_logits, cells.flatten(1, 2), in_image.flatten(1))
         total = total + config.cell_weight * terms['cells']
     return {**terms, 'total': total}
-
-
-def _cell_loss(logits: Tensor, batch: ViewBatch, known: Tensor) -> Tensor:
-    """Return the mean cross-entropy of the cells of known joints (N, 2, 21) in the image.
-
-    A joint belongs to the cells around it by a Gaussian of ``_SPREAD`` cells.
-    """
-    rows, columns = logits.shape[-2:]
-    places = (batch.pixels.float() + 0.5) / STRIDE - 0.5  # (N, 2, 21, 2)
-    limits = places.new_tensor([columns, rows]) - 0.5
-    known = known & (places > -0.5).all(dim=-1) & (places < limits).all(dim=-1)
-    x, y = torch.where(known[..., None], places, 0.0).flatten(1, 2).unbind(-1)  # (N, 42)
-    shares = [
-        torch.softmax(
-            -0.5 * ((torch.arange(count, device=x.device) - at[..., None]) / _SPREAD).square(), -1
-        )
-        for count, at in ((rows, y), (columns, x))
-    ]
-    true = shares[0][..., :, None] * shares[1][..., None, :]  # (N, 42, h, w)
-    costs = -(true * logits.float().flatten(2).log_softmax(dim=2).view_as(true)).sum(dim=(2, 3))
-    known = known.flatten(1)
-    return (costs * known).sum() / known.sum().clamp(min=1)
 
 
 def _mean_error(predicted: Tensor, true: Tensor, known: Tensor) -> Tensor:

@@ -9,14 +9,17 @@ from torch.nn import functional
 
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.networks.hand_crops import HandViews
+from hand_pose_ros.networks.joint_maps import MappedJoints
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.rotations import rotation_from_axis_angle
 from hand_pose_ros.networks.silhouette import soft_silhouette
 from hand_pose_ros.networks.wildhands import (
+    MAP_DEPTH,
     WildHandsOutput,
     focal_length,
     scale_from_distance,
 )
+from hand_pose_ros.training.losses.cells import cell_entropy
 
 Normalisation = Literal['valid', 'all']
 
@@ -42,6 +45,8 @@ class WildHandsLossConfig:
         joints_2d: in units of half the patch.
         mask: absolute difference of soft silhouette and hand mask; 0 draws no silhouettes.
         grasp: cross-entropy.
+        cells: cross-entropy of the cells that joints lie in, where the network has maps of them.
+        mapped: on the absolute error of what the maps say, in their units.
         normalise: ``valid`` divides by the labelled hands; ``all`` by all hands, as published, so
             that weights depend on the mix of data sets.
         mask_size: pixels along a side of the silhouettes.
@@ -56,6 +61,8 @@ class WildHandsLossConfig:
     joints_2d: float = 5.0
     mask: float = 10.0
     grasp: float = 0.1
+    cells: float = 0.1
+    mapped: float = 2.0
     normalise: Normalisation = 'valid'
     mask_size: int = 112
 
@@ -145,8 +152,8 @@ def wildhands_loss(
 
     Returns:
         unweighted ``pose``, ``shape``, ``camera``, ``initial_camera``, ``relative_camera``,
-        ``joints_3d``, ``joints_2d``, and where they apply ``joint_distance``, ``mask`` and
-        ``grasp``; and ``total``, their weighted sum. Left and right hand add up.
+        ``joints_3d``, ``joints_2d``, and where they apply ``joint_distance``, ``mask``, ``grasp``,
+        ``cells`` and ``mapped``; and ``total``, their weighted sum. Left and right hand add up.
     """
     valid = targets.valid
 
@@ -186,9 +193,35 @@ def wildhands_loss(
             output.grasp_logits.flatten(0, 1), targets.grasp.flatten(), reduction='none'
         )
         terms['grasp'] = mean(entropy.view_as(targets.grasp), valid['grasp'])
+    if output.maps is not None:
+        terms |= _map_terms(output.maps, targets, views)
     weights = vars(config) | {'initial_camera': config.camera}
     total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
     return {**terms, 'total': total}
+
+
+def _map_terms(
+    maps: MappedJoints, targets: WildHandsTargets, views: HandViews
+) -> dict[str, Tensor]:
+    """Compare what maps say of the joints in their crops with the labels; means of all joints."""
+    corner, far = views.boxes[:, :, None].split(2, dim=-1)
+    shares = (targets.pixels - corner) / (far - corner)  # (N, 2, 21, 2), 0..1 in the crop
+    in_crop = ((shares > 0) & (shares < 1)).all(dim=-1)
+    seen = targets.pixels_known & in_crop
+    rows, columns = maps.logits.shape[-2:]
+    cells = shares.new_tensor([columns, rows])
+    entropy = cell_entropy(
+        maps.logits.flatten(0, 1), (shares * cells - 0.5).flatten(0, 1), seen.flatten(0, 1)
+    )
+    middle = (views.boxes[..., :2] + views.boxes[..., 2:]) / 2
+    focal = views.intrinsics[:, None, [0, 1], [0, 1]]
+    ray = functional.pad((middle - views.intrinsics[:, None, :2, 2]) / focal, (0, 1), value=1.0)
+    ray = functional.normalize(ray, dim=-1)[:, :, None]
+    depth = (_root_relative(targets.joints) * ray).sum(dim=-1, keepdim=True) / MAP_DEPTH
+    wanted = torch.cat([2 * shares - 1, depth], dim=-1)
+    known = torch.stack([seen, seen, seen & targets.joints_known], dim=-1)
+    errors = torch.where(known, (maps.places - wanted).abs(), 0.0)
+    return {'cells': entropy, 'mapped': errors.sum() / known.sum().clamp(min=1)}
 
 
 def _squares(predicted: Tensor, wanted: Tensor) -> Tensor:
