@@ -19,12 +19,18 @@ from hand_pose_ros.annotation.posing import PosedHands, tensor_of
 from hand_pose_ros.annotation.views import Projected, projected
 from hand_pose_ros.annotation.weights import Weights
 from hand_pose_ros.hand_model.kinematics import HandState
-from hand_pose_ros.hand_model.residuals import JOINTS, LANDMARKS, SURFACE, Normal, angle_term
+from hand_pose_ros.hand_model.residuals import (
+    JOINTS,
+    LANDMARKS,
+    SURFACE,
+    Noise,
+    Normal,
+    angle_term,
+)
 
 Array = NDArray[np.float64]
 
 _LEAST_FACING = 0.3  # cosine; a depth camera sees steeper surfaces badly
-_LIMIT = 0.06  # rad, how softly a limit yields
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -169,5 +175,5 @@ def _angle_term(
 ) -> Equations:
     """E_lim: keep angles within their limits and near to how fingers usually lie."""
     poser = evidence.poser
-    term = angle_term(poser.model, state.angles, size, limit=_LIMIT, angle=weights.angle)
+    term = angle_term(poser.model, state.angles, size, limit=Noise.limit, angle=weights.angle)
     return Equations(**{name: tensor_of(value, poser.device) for name, value in vars(term).items()})

@@ -333,29 +333,44 @@ class HandFollower:
             elapsed=None if fresh else (stamp - track.stamp) * 1e-9,
         )
 
+    def _scores(self, evidence: list[tuple[Track, HandEvidence]], fit: Fit) -> list[float]:
+        """Tell the tracks what recognised them and return how sure each fit is."""
+        for track, hand in evidence:
+            if hand.is_recognised:
+                track.look(hand.presence)
+        return [
+            tracked_score(track, fit, row, hand, self._views)
+            for row, (track, hand) in enumerate(evidence)
+        ]
+
+    def _choose(
+        self, evidence: list[tuple[Track, HandEvidence]], fit: Fit, scores: list[float],
+        depth: View | None,
+    ) -> tuple[dict[int, int], set[int]]:  # fmt: skip
+        """Return the rows of the tracks whose fits are believed, and which tracks are doubles."""
+        rows = {
+            track.number: row
+            for row, (track, hand) in enumerate(evidence)
+            if self._believable(hand, fit, row, scores[row], depth)
+        }
+        ended = doubles(fit, rows, self.config.tracking.duplicate)
+        alone = {number: row for number, row in rows.items() if number not in ended}
+        for number in crowded_out(fit, alone):
+            del rows[number]
+        return rows, ended
+
     def _report(
         self, stamp: int, evidence: list[tuple[Track, HandEvidence]], fit: Fit | None,
         depth: View | None,
     ) -> list[Draft]:  # fmt: skip
         """Bring the tracks up to date and make the results."""
-        rows: dict[int, int] = {}
-        ended: set[int] = set()
-        scores: list[float] = []
         with self._timer.stage('track'):
+            scores: list[float] = []
+            rows: dict[int, int] = {}
+            ended: set[int] = set()
             if fit is not None:
-                for row, (track, hand) in enumerate(evidence):
-                    if hand.is_recognised:
-                        track.look(hand.presence)
-                    scores.append(tracked_score(track, fit, row, hand, self._views))
-                rows = {
-                    track.number: row
-                    for row, (track, hand) in enumerate(evidence)
-                    if self._believable(hand, fit, row, scores[row], depth)
-                }
-                ended = doubles(fit, rows, self.config.tracking.duplicate)
-                alone = {number: row for number, row in rows.items() if number not in ended}
-                for number in crowded_out(fit, alone):
-                    del rows[number]
+                scores = self._scores(evidence, fit)
+                rows, ended = self._choose(evidence, fit, scores, depth)
                 for row, (track, hand) in enumerate(evidence):
                     if track.number in rows:
                         self._accept(track, hand, fit, row, stamp)
