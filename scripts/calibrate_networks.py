@@ -7,13 +7,14 @@ of the simulator, seen through the lens at native size as a live rig delivers th
 the true joints, moved at random. For each hand the error of the mean of its joints is split into
 the part along the view and the parts across it; the rest is the shape. All are divided by the
 network's confidence as the estimators multiply by it, and across the view also by how far the maps
-of a hand's joints spread, beside what is usual for hands that are found.
+of a hand's joints spread, beside what is usual for hands that are found. How far joints stray from
+where WildHands' maps place them follows how far the maps spread, by a line.
 """
 
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from hand_pose_ros.skeleton import SIDES
 
 _FRAMES = 8
 _JITTER = 0.015  # metres, of the places crops are cut around
+_ROBUST = 1.4826  # standard deviation of normal errors, in medians of their size
+_GROUPS = 8
+_LEAST_REST = 0.1  # pixels
 _FOUND = 25.0  # pixels, of the middle of a hand that was found
 
 _EYES = {
@@ -102,7 +106,7 @@ def pixels_off(seen: NetworkHand, true: np.ndarray) -> np.ndarray:
     return plane * seen.focal
 
 
-def measured(found: Iterator[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
+def measured(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
     """Return robust standard deviations (1.48 times the median absolute error)."""
     along, across, shape, pixels = [], [], [], []
     for seen, true in found:
@@ -117,7 +121,26 @@ def measured(found: Iterator[tuple[NetworkHand, np.ndarray]]) -> dict[str, float
     if not along:
         raise SystemExit('the network saw no hand: train it longer')
     values = {'along': along, 'across': across, 'shape': shape, 'pixel': pixels}
-    return {name: float(1.4826 * np.median(np.abs(errors))) for name, errors in values.items()}
+    return {name: float(_ROBUST * np.median(np.abs(errors))) for name, errors in values.items()}
+
+
+def map_line(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
+    """Return how the deviation of joints from their maps grows with the maps' spread, pixels."""
+    spreads, errors = [], []
+    for seen, true in found:
+        if seen.mapped is not None:
+            away = (seen.mapped.points - true[:, :2] / true[:, 2:]) / seen.mapped.step
+            spreads.append(seen.mapped.spread)
+            errors.append(np.abs(away / seen.doubt[:, None]))
+    if not spreads:
+        return {}
+    spread, error = np.concatenate(spreads), np.concatenate(errors)
+    # Groups of equally many joints, from those seen for sure to those that may be anywhere.
+    groups = np.array_split(np.argsort(spread), _GROUPS)
+    means = [spread[rows].mean() for rows in groups]
+    deviations = [_ROBUST * np.median(error[rows]) for rows in groups]
+    slope, start = np.polyfit(means, deviations, 1)
+    return {'map_slope': float(slope), 'map_rest': float(max(-start / slope, _LEAST_REST))}
 
 
 def main() -> None:
@@ -133,7 +156,8 @@ def main() -> None:
     if network == 'therformer' and loaded.config.joint_maps:
         loaded = with_usual_spread(loaded, options.clips, options.seed)
         spread = {'spread': loaded.card['noise']['spread']}
-    noise = measured(sightings(loaded, options.clips, options.seed)) | spread
+    found = list(sightings(loaded, options.clips, options.seed))
+    noise = measured(found) | spread | map_line(found)
     # Of the others the pixels say nothing that the joints in 3D do not say.
     if network != 'wildhands':
         del noise['pixel']

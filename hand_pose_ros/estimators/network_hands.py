@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 
 _LEAST_CONFIDENCE = 0.1  # sigmas grow no further below
 _BLUR = 0.7, 4.0  # least and largest factor of how far a hand strays across the view
+_LEAST_EXCESS = 2.0  # pixels of a map's spread over the least one that are always counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,9 @@ class NetworkNoise:
         pixel: of a joint in the network's image, pixels; 0 when the joints' pixels say nothing
             that the joints in 3D do not say already.
         spread: how far the maps of a hand's joints usually spread, pixels; 0 without maps.
+        map_slope: pixels that a joint strays per pixel by which its map spreads farther than
+            ``map_rest``; 0 where that was not measured.
+        map_rest: spread of the map of a joint that is seen for sure, pixels.
     """
 
     across: float
@@ -36,6 +40,8 @@ class NetworkNoise:
     shape: float
     pixel: float = 0.0
     spread: float = 0.0
+    map_slope: float = 0.0
+    map_rest: float = 0.0
 
     def from_card(self, card: Mapping[str, Any]) -> 'NetworkNoise':
         """Return the figures of a card's ``noise``, these where it has none.
@@ -56,6 +62,26 @@ class NetworkNoise:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class MappedPoints:
+    """Where a network's maps of joints place them across the view.
+
+    Attributes:
+        points: (21, 2) x / z and y / z in the stream's camera.
+        spread: (21,) how far each map spreads, in its own pixels.
+        step: radians per pixel of the maps.
+    """
+
+    points: Array
+    spread: Array
+    step: float
+
+    def sigma(self, noise: NetworkNoise) -> Array:
+        """Return the standard deviation (21,) of the points."""
+        excess = np.maximum(self.spread - noise.map_rest, _LEAST_EXCESS)
+        return noise.map_slope * excess * self.step
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkHand:
     """One hand in one image.
 
@@ -73,6 +99,7 @@ class NetworkHand:
         finds: whether the network looked for hands in the whole image; one that looks at a crop
             answers with a hand wherever it is asked.
         focal: of the image the network saw, pixels; turns ``noise.pixel`` into an angle.
+        mapped: what the maps of its joints say; None without maps.
         parameters: fitted hand model in the stream's camera, or None.
         vertices: (V, 3) metres in the stream's camera, or None.
     """
@@ -88,6 +115,7 @@ class NetworkHand:
     blur: float = 1.0
     finds: bool = False
     focal: float = 1.0
+    mapped: MappedPoints | None = None
     parameters: HandModelParameters | None = None
     vertices: Array | None = None
 

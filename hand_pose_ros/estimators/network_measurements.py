@@ -56,9 +56,14 @@ def pixel_measurements(hands: Seen, views: dict[str, View]) -> PointMeasurements
     points = np.zeros((*count, JOINT_COUNT, 2))
     sigma = np.full((*count, JOINT_COUNT), np.inf)
     for row, column, seen in _entries(hands, sources):
-        points[row, column] = views[seen.stream].camera.undistort(seen.pixels)
-        # The joints of one answer err alike: all together they count as much as one.
-        sigma[row, column] = np.sqrt(JOINT_COUNT) * seen.noise.pixel / seen.focal * seen.doubt
+        if seen.mapped is not None and seen.noise.map_slope:
+            points[row, column] = seen.mapped.points
+            deviation = seen.mapped.sigma(seen.noise)
+        else:
+            points[row, column] = views[seen.stream].camera.undistort(seen.pixels)
+            # The joints of one answer err alike: all together they count as much as one.
+            deviation = np.sqrt(JOINT_COUNT) * seen.noise.pixel / seen.focal
+        sigma[row, column] = deviation * seen.doubt
     chosen = [views[stream] for _, stream in sources]
     return PointMeasurements(
         **camera_arrays(chosen),

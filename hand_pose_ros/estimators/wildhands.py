@@ -11,6 +11,7 @@ from hand_pose_ros.errors import HandPoseError, RigError
 from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_estimator import NetworkEstimator
 from hand_pose_ros.estimators.network_hands import (
+    MappedPoints,
     NetworkHand,
     NetworkNoise,
     image_pixels,
@@ -112,7 +113,7 @@ class WildHandsRefiner:
         if not torch.isfinite(boxes).any():
             return []
         output, cut = self._run(seen, boxes)
-        hands = (self._hand(view, side, output, cut, places[side]) for side in pixels)
+        hands = (self._hand(view, seen, side, output, cut, places[side]) for side in pixels)
         return [hand for hand in hands if hand is not None]
 
     @torch.inference_mode()
@@ -131,8 +132,9 @@ class WildHandsRefiner:
         return output, cut
 
     def _hand(
-        self, view: View, side: int, output: WildHandsOutput, cut: HandViews, place: Array
-    ) -> NetworkHand | None:
+        self, view: View, seen: PinholeImage, side: int, output: WildHandsOutput, cut: HandViews,
+        place: Array,
+    ) -> NetworkHand | None:  # fmt: skip
         joints = _numpy(output.joints[0, side])
         if not bool(cut.present[0, side]) or not usable(joints):
             return None
@@ -153,6 +155,7 @@ class WildHandsRefiner:
             noise=self._noise,
             spread=np.zeros(JOINT_COUNT),
             focal=float(cut.intrinsics[0, 0, 0]),
+            mapped=self._mapped(seen, side, output, cut),
             parameters=HandModelParameters(
                 global_orient=turns[0],
                 hand_pose=turns[1:],
@@ -160,6 +163,20 @@ class WildHandsRefiner:
                 translation=_numpy(output.translation[0, side]),
             ),
             vertices=vertices,
+        )
+
+    def _mapped(
+        self, seen: PinholeImage, side: int, output: WildHandsOutput, cut: HandViews
+    ) -> MappedPoints | None:
+        if output.maps is None:
+            return None
+        corner, far = cut.boxes[0, side].view(2, 2)
+        shares = (output.maps.places[0, side, :, :2] + 1) / 2
+        pixels = cut.frame.to_native(corner + shares * (far - corner))
+        return MappedPoints(
+            points=seen.camera.undistort(_numpy(pixels)),
+            spread=_numpy(output.maps.spread[0, side]),
+            step=float((far[0] - corner[0]) / self._patch / cut.intrinsics[0, 0, 0]),
         )
 
 

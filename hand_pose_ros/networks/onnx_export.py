@@ -125,7 +125,8 @@ class _WildHands(_Graph):
         self, image: Tensor, crops: Tensor, intrinsics: Tensor, boxes: Tensor
     ) -> tuple[Tensor, ...]:
         output = self.network(image, crops, intrinsics, boxes)
-        return tuple(getattr(output, name) for name in WILDHANDS_OUTPUTS)
+        values = tuple(getattr(output, name) for name in WILDHANDS_OUTPUTS)
+        return values if output.maps is None else (*values, output.maps.places, output.maps.spread)
 
 
 class _DenseRegFields(_Graph):
@@ -169,7 +170,8 @@ def _wildhands(network: nn.Module, config: Any) -> list[Part]:
         'intrinsics': _intrinsics(1, size, size),
         'boxes': boxes,
     }
-    return [Part(name='', module=_WildHands(network), inputs=inputs, outputs=WILDHANDS_OUTPUTS)]
+    outputs = (*WILDHANDS_OUTPUTS, *(MAP_OUTPUTS if config.joint_maps else ()))
+    return [Part(name='', module=_WildHands(network), inputs=inputs, outputs=outputs)]
 
 
 def _densereg(network: nn.Module, config: Any) -> list[Part]:
@@ -193,6 +195,7 @@ def _intrinsics(count: int, width: int, height: int) -> Tensor:
 WILDHANDS_OUTPUTS = (
     'rotations', 'betas', 'camera', 'initial_camera', 'translation', 'joints', 'pixels',
 )  # fmt: skip
+MAP_OUTPUTS = ('map_places', 'map_spread')
 # Network -> its graphs.
 _PARTS: dict[str, Callable[[nn.Module, Any], list[Part]]] = {
     'therformer': _therformer,

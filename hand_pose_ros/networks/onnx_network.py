@@ -11,6 +11,7 @@ from torch import Tensor
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.dense_votes import DenseFields
+from hand_pose_ros.networks.joint_maps import MappedJoints
 from hand_pose_ros.networks.onnx_export import EXTRA, WILDHANDS_OUTPUTS, export_part, parts
 from hand_pose_ros.networks.wildhands import WildHandsOutput
 
@@ -72,14 +73,16 @@ class OnnxWildHands(OnnxNetwork):
     ) -> WildHandsOutput:  # fmt: skip
         """Estimate both hands in one frame."""
         values = self._graphs[''](image, crops, intrinsics, boxes)
-        found = dict(zip(WILDHANDS_OUTPUTS, values, strict=True))
+        found = dict(zip(WILDHANDS_OUTPUTS, values, strict=False))
+        maps = values[len(WILDHANDS_OUTPUTS) :]
         vertices = None
         if mesh:
             posed = self._network.hand_model(
                 found['rotations'], found['betas'], found['translation'], mesh=True
             )
             vertices = posed.vertices
-        return WildHandsOutput(**found, vertices=vertices, grasp_logits=None)
+        mapped = MappedJoints(places=maps[0], spread=maps[1], logits=None) if maps else None
+        return WildHandsOutput(**found, vertices=vertices, grasp_logits=None, maps=mapped)
 
 
 class OnnxDenseReg(OnnxNetwork):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from hand_pose_ros.errors import ModelError
-from hand_pose_ros.estimators.network_hands import NetworkHand, NetworkNoise, image_pixels, usable
+from hand_pose_ros.estimators.network_hands import (
+    MappedPoints,
+    NetworkHand,
+    NetworkNoise,
+    image_pixels,
+    usable,
+)
 from hand_pose_ros.estimators.network_measurements import joint_measurements, pixel_measurements
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.geometry.camera import Camera
@@ -116,6 +122,26 @@ def test_networks_that_know_pixels_better_leave_the_place_across_the_view_to_the
     across = np.cross(ray, [0.0, 1.0, 0.0])
     assert np.linalg.norm(root @ across) < 1e-12
     assert pixel_measurements([[hand()]], views) is None
+
+
+def test_maps_of_joints_count_joint_by_joint_as_far_as_they_are_sure():
+    noise = NetworkNoise(across=0.02, along=0.06, shape=0.01, pixel=3.0)
+    line = replace(noise, map_slope=0.5, map_rest=6.0)
+    places = np.random.default_rng(3).normal(0, 0.2, (21, 2))
+    mapped = MappedPoints(points=places, spread=np.linspace(4.0, 44.0, 21), step=0.01)
+    views = {'thermal': VIEW}
+    seen = replace(hand('wildhands', noise=line), mapped=mapped)
+    pixels = pixel_measurements([[], [seen]], views)
+    np.testing.assert_array_equal(pixels.points[0, 1], places)
+    # Never surer than two pixels of spread beyond the least.
+    excess = [2.0, 2.0, 2.0, *np.linspace(4.0, 38.0, 18)]
+    np.testing.assert_allclose(pixels.sigma[0, 1], 0.005 * np.array(excess))
+    assert np.isinf(pixels.sigma[0, 0]).all()
+    doubted = pixel_measurements([[replace(seen, confidence=np.full(21, 0.25))]], views)
+    np.testing.assert_allclose(doubted.sigma[0, 0], 2 * pixels.sigma[0, 1])
+    # Before it was measured how far they stray, they do not count.
+    unknown = pixel_measurements([[replace(seen, noise=noise)]], views)
+    np.testing.assert_allclose(unknown.sigma[0, 0], np.sqrt(21) * 3.0 / 125.0)
 
 
 def test_nothing_seen_is_no_measurement():

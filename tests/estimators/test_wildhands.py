@@ -8,12 +8,15 @@ import torch
 
 from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.estimators import registry, trained_models
+from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_locators import HandPlace, TherFormerLocator
-from hand_pose_ros.estimators.wildhands import WildHandsEstimator
+from hand_pose_ros.estimators.rig_views import modalities_of, views_of
+from hand_pose_ros.estimators.wildhands import WildHandsEstimator, WildHandsRefiner
 from hand_pose_ros.hand_model.hand import HandModel, rotation_matrices
 from hand_pose_ros.hand_model.model_files import load_hand_model
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.hand_layer import HandLayer
+from hand_pose_ros.networks.joint_maps import MappedJoints
 from hand_pose_ros.networks.wildhands import WildHands, WildHandsConfig, WildHandsOutput, project
 from hand_pose_ros.skeleton import SIDES
 from tests.estimators.network_fakes import (
@@ -39,6 +42,7 @@ class TrueHands:
 
     def __init__(self):
         self.layer, self.calls, self.shift = HandLayer(), [], 0.0
+        self.maps = False
 
     def __call__(self, image, crops, intrinsics, boxes, *, mesh=False):
         self.calls.append((image, crops, intrinsics, boxes))
@@ -56,10 +60,16 @@ class TrueHands:
         given = [torch.tensor(np.array(part)).float()[None] for part in (rotations, betas, places)]
         hands = self.layer(*given, mesh=mesh)
         camera = torch.zeros(1, 2, 3)
+        pixels = project(hands.joints, intrinsics)
+        maps = None
+        if self.maps:
+            corner, far = boxes[:, :, None].split(2, dim=-1)
+            places = torch.cat([2 * (pixels - corner) / (far - corner) - 1, pixels[..., :1]], -1)
+            maps = MappedJoints(places, torch.full((1, 2, 21), 9.0), None)
         return WildHandsOutput(
             rotations=given[0], betas=given[1], camera=camera, initial_camera=camera,
             translation=given[2], joints=hands.joints, vertices=hands.vertices,
-            pixels=project(hands.joints, intrinsics), grasp_logits=None,
+            pixels=pixels, grasp_logits=None, maps=maps,
         )  # fmt: skip
 
 
@@ -115,6 +125,22 @@ def test_boxes_hold_the_joints_and_k_fits_the_patch(make):
         assert bool(((pixels > box[:2]) & (pixels < box[2:])).all())
         width = (pixels.amax(dim=0) - pixels.amin(dim=0)).max()
         assert float((box[2] - box[0]) / width) == pytest.approx(1.5, abs=0.02)
+
+
+def test_maps_say_where_joints_are_across_the_view_of_the_camera_itself():
+    network = TrueHands()
+    network.maps = True
+    card = {**CARD, 'noise': {'map_slope': 0.5, 'map_rest': 5.0}}
+    loaded = LoadedNetwork(network=network, name='wildhands', config=CONFIG, card=card)
+    refiner = WildHandsRefiner(ModelConfig(), modalities_of(RIG), loaded)
+    views = views_of(frame(0, ('thermal', 'rgb')))
+    places = [(side, TRUTH[side].joints) for side in (0, 1)]
+    for side, seen in enumerate(refiner.refine(views, places)):
+        true = camera_joints('rgb', side)
+        np.testing.assert_allclose(seen.mapped.points, true[:, :2] / true[:, 2:], atol=1e-5)
+        box, matrix = network.calls[0][3][0, side], network.calls[0][2][0]
+        step = float((box[2] - box[0]) / 112 / matrix[0, 0])
+        np.testing.assert_allclose(seen.mapped.sigma(seen.noise), 2.0 * step)
 
 
 def test_the_mesh_can_be_left_out(make):
