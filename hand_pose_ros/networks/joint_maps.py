@@ -17,12 +17,12 @@ class MappedJoints(NamedTuple):
     Attributes:
         places: (N, J, 3) x and y from pixel (W / 2, H / 2), in the maps' unit, and the depth.
         spread: (N, J) standard deviation of where a joint may lie, pixels; without gradient.
-        logits: (N, J, h, w) of the joints' cells; None from exported networks.
+        logits: (N, J, h, w) of the joints' cells; empty from exported networks.
     """
 
     places: Tensor
     spread: Tensor
-    logits: Tensor | None
+    logits: Tensor
 
 
 class JointMaps(nn.Module):

@@ -388,7 +388,6 @@ def _unmirrored(
 
 def _unmirrored_maps(maps: MappedJoints) -> MappedJoints:
     """Bring what is said of left crops (B, 2, ...) back from the mirror."""
-    assert maps.logits is not None
     signs = maps.places.new_tensor([-1.0, 1.0, 1.0])
     return MappedJoints(
         places=torch.stack([maps.places[:, 0] * signs, maps.places[:, 1]], dim=1),

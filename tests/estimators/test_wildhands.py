@@ -65,7 +65,7 @@ class TrueHands:
         if self.maps:
             corner, far = boxes[:, :, None].split(2, dim=-1)
             places = torch.cat([2 * (pixels - corner) / (far - corner) - 1, pixels[..., :1]], -1)
-            maps = MappedJoints(places, torch.full((1, 2, 21), 9.0), None)
+            maps = MappedJoints(places, torch.full((1, 2, 21), 9.0), torch.empty(0))
         return WildHandsOutput(
             rotations=given[0], betas=given[1], camera=camera, initial_camera=camera,
             translation=given[2], joints=hands.joints, vertices=hands.vertices,
