@@ -81,7 +81,7 @@ class OnnxWildHands(OnnxNetwork):
                 found['rotations'], found['betas'], found['translation'], mesh=True
             )
             vertices = posed.vertices
-        mapped = MappedJoints(*maps, torch.empty(0)) if maps else None
+        mapped = MappedJoints(maps[0], maps[1], torch.empty(0)) if maps else None
         return WildHandsOutput(**found, vertices=vertices, grasp_logits=None, maps=mapped)
 
 
