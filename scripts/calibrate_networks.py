@@ -8,7 +8,7 @@ the true joints, moved at random. For each hand the error of the mean of its joi
 the part along the view and the parts across it; the rest is the shape. All are divided by the
 network's confidence as the estimators multiply by it, and across the view also by how far the maps
 of a hand's joints spread, beside what is usual for hands that are found. How far joints stray from
-where WildHands' maps place them follows how far the maps spread, by a line.
+where maps place them follows how far the maps spread, by a line.
 """
 
 import argparse
@@ -116,7 +116,7 @@ def measured(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float
         ray = true.mean(axis=0) / np.linalg.norm(true.mean(axis=0))
         along.append(place @ ray / doubt)
         across += list((place - (place @ ray) * ray) / (doubt * seen.stray))
-        shape += list((away - place).ravel() / doubt)
+        shape += list((away - place).ravel() / (doubt * seen.vague))
         pixels += list(pixels_off(seen, true).ravel() / doubt)
     if not along:
         raise SystemExit('the network saw no hand: train it longer')

@@ -172,6 +172,7 @@ _WILDHANDS = {
     'head_channels': [192, 128, 128], 'head_norm': True, 'feature': 384, 'hidden': 384,
     'camera_hidden': 128, 'rounds': 3, 'dropout': 0.0, 'mirror_left': True, 'kpe': 'sparse',
     'pseudo_intrinsics': False, 'global_feature': False, 'crops': True, 'grasp_head': False,
+    'joint_maps': 0,
 }  # fmt: skip
 _DENSEREG = {
     'joints': 21, 'stacks': 1, 'head': 'dense', 'stem_channels': 8, 'channels': 64,

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 
 _LEAST_CONFIDENCE = 0.1  # sigmas grow no further below
 _BLUR = 0.7, 4.0  # least and largest factor of how far a hand strays across the view
+_VAGUE = 0.7, 3.0  # the same of how far its joints stray about their mean
 _LEAST_EXCESS = 2.0  # pixels of a map's spread over the least one that are always counted
 
 
@@ -132,7 +133,12 @@ class NetworkHand:
     @property
     def shape_sigma(self) -> Array:
         """Standard deviation (21,) of each joint about their mean, metres."""
-        return np.hypot(self.noise.shape * self.doubt, self.spread)
+        return np.hypot(self.noise.shape * self.vague * self.doubt, self.spread)
+
+    @property
+    def vague(self) -> float:
+        """Factor by which blur changes the standard deviation of joints about their mean."""
+        return float(np.clip(self.blur, *_VAGUE))
 
     @property
     def stray(self) -> float:

@@ -33,7 +33,7 @@ from hand_pose_ros.skeleton import JOINT_COUNT
 Array = NDArray[np.float64]
 
 # Until a card says better: errors of a small network on simulated images.
-NOISE = NetworkNoise(across=0.02, along=0.06, shape=0.012, pixel=3.0)
+NOISE = NetworkNoise(across=0.02, along=0.06, shape=0.012, pixel=3.0, spread=16.0)
 # Images a network of this patch is trained on, (width, height): larger ones for larger patches.
 _SMALL_PATCH, _SMALL, _LARGE = 112, (320, 240), (640, 480)
 # As a share of the box: joints this far from where the hand was said to be are believed by 1 / e.
@@ -143,6 +143,7 @@ class WildHandsRefiner:
         confidence = _confidence(pixels, corners, place)
         if confidence.mean() < self._confidence:
             return None
+        mapped = self._mapped(seen, side, output, cut)
         turns = _numpy(axis_angle_from_rotation(output.rotations[0, side]))
         vertices = None if output.vertices is None else _numpy(output.vertices[0, side])
         return NetworkHand(
@@ -154,8 +155,9 @@ class WildHandsRefiner:
             confidence=confidence,
             noise=self._noise,
             spread=np.zeros(JOINT_COUNT),
+            blur=1.0 if mapped is None else float(mapped.spread.mean() / self._noise.spread),
             focal=float(cut.intrinsics[0, 0, 0]),
-            mapped=self._mapped(seen, side, output, cut),
+            mapped=mapped,
             parameters=HandModelParameters(
                 global_orient=turns[0],
                 hand_pose=turns[1:],
