@@ -20,12 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from hand_pose_ros.estimators import therformer, wildhands
 from hand_pose_ros.estimators.densereg import DenseRegRefiner
 from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.rig_views import View, modalities_of, views_of
-from hand_pose_ros.estimators.therformer import NOISE, TherFormerFinder
-from hand_pose_ros.estimators.wildhands import WildHandsRefiner
 from hand_pose_ros.hand_model.hand_pose import HandPose
 from hand_pose_ros.networks.checkpoint import LoadedNetwork, card_path, load_checkpoint
 from hand_pose_ros.simulation.batch import BatchSimulator
@@ -40,8 +39,11 @@ _LEAST_REST = 0.1  # pixels
 _FOUND = 25.0  # pixels, of the middle of a hand that was found
 
 _EYES = {
-    'therformer': TherFormerFinder, 'densereg': DenseRegRefiner, 'wildhands': WildHandsRefiner,
-}  # fmt: skip
+    'therformer': therformer.TherFormerFinder,
+    'densereg': DenseRegRefiner,
+    'wildhands': wildhands.WildHandsRefiner,
+}
+_USUAL = {'therformer': therformer.NOISE, 'wildhands': wildhands.NOISE}
 
 
 def sightings(
@@ -89,7 +91,7 @@ def look(
 
 def with_usual_spread(loaded: LoadedNetwork, clips: int, seed: int) -> LoadedNetwork:
     """Return the network with a card that says how far the maps of found hands spread, pixels."""
-    usual = NOISE.from_card(loaded.card).spread
+    usual = _USUAL[loaded.card['network']].from_card(loaded.card).spread
     # Doubted hands as well: which are, this decides.
     blurs = [
         seen.blur
@@ -153,7 +155,7 @@ def main() -> None:
     loaded = load_checkpoint(options.checkpoint)
     network = loaded.card['network']
     spread = {}
-    if network == 'therformer' and loaded.config.joint_maps:
+    if network != 'densereg' and loaded.config.joint_maps:
         loaded = with_usual_spread(loaded, options.clips, options.seed)
         spread = {'spread': loaded.card['noise']['spread']}
     found = list(sightings(loaded, options.clips, options.seed))

@@ -54,7 +54,12 @@ def test_low_confidence_enlarges_sigmas_but_not_without_end():
     np.testing.assert_allclose(none, 10 * sure)
 
 
-def test_a_hand_whose_maps_blur_strays_across_the_view_alone():
+def test_joints_of_a_hand_whose_maps_blur_stray_about_their_mean():
+    for blur, factor in ((1.0, 1.0), (1.5, 1.5), (0.5, 0.7), (9.0, 3.0)):
+        np.testing.assert_allclose(replace(hand(), blur=blur).shape_sigma, factor * 0.012)
+
+
+def test_the_middle_of_a_hand_whose_maps_blur_strays_across_the_view_alone():
     ray = hand().joints.mean(axis=0)
     ray /= np.linalg.norm(ray)
     aside = np.cross(ray, [0.0, 1.0, 0.0])
