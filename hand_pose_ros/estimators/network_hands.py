@@ -96,7 +96,7 @@ class NetworkHand:
         noise: standard deviations, of a hand seen with full confidence.
         spread: (21,) further standard deviation of each joint, metres.
         blur: how many times as far as usual the maps of its joints spread: where they do not agree,
-            the hand strays across the view.
+            the hand strays across the view, and joints about their mean.
         finds: whether the network looked for hands in the whole image; one that looks at a crop
             answers with a hand wherever it is asked.
         focal: of the image the network saw, pixels; turns ``noise.pixel`` into an angle.
