@@ -155,7 +155,7 @@ def main() -> None:
     loaded = load_checkpoint(options.checkpoint)
     network = loaded.card['network']
     spread = {}
-    if network != 'densereg' and loaded.config.joint_maps:
+    if network in _USUAL and loaded.config.joint_maps:
         loaded = with_usual_spread(loaded, options.clips, options.seed)
         spread = {'spread': loaded.card['noise']['spread']}
     found = list(sightings(loaded, options.clips, options.seed))

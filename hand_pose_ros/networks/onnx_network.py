@@ -73,8 +73,8 @@ class OnnxWildHands(OnnxNetwork):
     ) -> WildHandsOutput:  # fmt: skip
         """Estimate both hands in one frame."""
         values = self._graphs[''](image, crops, intrinsics, boxes)
-        found = dict(zip(WILDHANDS_OUTPUTS, values, strict=False))
-        maps = values[len(WILDHANDS_OUTPUTS) :]
+        pose, maps = values[: len(WILDHANDS_OUTPUTS)], values[len(WILDHANDS_OUTPUTS) :]
+        found = dict(zip(WILDHANDS_OUTPUTS, pose, strict=True))
         vertices = None
         if mesh:
             posed = self._network.hand_model(
