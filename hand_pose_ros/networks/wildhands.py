@@ -92,6 +92,8 @@ class WildHandsConfig:
             raise ModelError(f'kpe is {self.kpe!r}: use sparse, dense or none')
         if self.joint_maps and self.stages < 2:
             raise ModelError(f'joint_maps need two stages or more, not {self.stages}: use 0')
+        if self.joint_maps and not self.crops:
+            raise ModelError('joint_maps are maps of crops, and crops is False: use joint_maps 0')
         if self.patch != _MAP * 2 ** (self.stages + 1):
             raise ModelError(
                 f'a patch of {self.patch} with {self.stages} stages gives no 7 x 7 map: use '
@@ -293,9 +295,8 @@ class WildHands(nn.Module):
             mapped = self._mapped((levels[-2], maps))
             spread = mapped.spread / self.config.patch
             vectors = vectors + self.place(torch.cat([mapped.places.flatten(1), spread], dim=1))
-            by_hand = (part.unflatten(0, (2, -1)).transpose(0, 1) for part in mapped)
-            mapped = MappedJoints(*by_hand)
-        return vectors.unflatten(0, (2, -1)).transpose(0, 1), context, mapped
+            mapped = MappedJoints(*map(_by_hand, mapped))
+        return _by_hand(vectors), context, mapped
 
     def _mapped(self, levels: Sequence[Tensor]) -> MappedJoints:
         """Read the maps of crops, x and y from their outer middle."""
@@ -375,6 +376,11 @@ class WildHands(nn.Module):
             pixels=project(hands.joints, intrinsics),
             grasp_logits=grasp,
         )
+
+
+def _by_hand(values: Tensor) -> Tensor:
+    """Return (B, 2, ...) of values (2 B, ...), first all left hands, then all right ones."""
+    return values.unflatten(0, (2, -1)).transpose(0, 1)
 
 
 def _unmirrored(

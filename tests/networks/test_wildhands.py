@@ -307,6 +307,11 @@ def test_maps_need_a_finer_stage():
         dataclasses.replace(TINY, stages=1, patch=28, joint_maps=16)
 
 
+def test_maps_of_crops_need_crops():
+    with pytest.raises(ModelError, match='joint_maps are maps of crops'):
+        dataclasses.replace(SMALL, crops=False)
+
+
 def test_hands_and_frames_do_not_mix():
     image, crops, matrix, boxes = views(3)
     net = network()
