@@ -53,7 +53,8 @@ def sightings(
     config = SimulationConfig(split='val', seed=seed)
     modalities = modalities_of(config.rig)
     network = loaded.card['network']
-    eye: Any = _EYES[network](ModelConfig(confidence=confidence), modalities, loaded)
+    options = ModelConfig(confidence=confidence, stream=loaded.card['data']['stream'])
+    eye: Any = _EYES[network](options, modalities, loaded)
     generator = np.random.default_rng(seed)
     simulator = BatchSimulator(config)
     for number in range(clips):

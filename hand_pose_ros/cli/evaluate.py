@@ -178,7 +178,9 @@ def _show_against(arguments: argparse.Namespace, result: ProtocolResult) -> dict
 
     path = Path(arguments.against)
     if arguments.against == 'shipped':
-        path = shipped_weights(read_card(arguments.checkpoint)['network'])
+        card = read_card(arguments.checkpoint)
+        stream = (card.get('data') or {}).get('stream', '')
+        path = shipped_weights(card['network'], stream)
     other = _checkpoint(arguments, path)
     print(f'against {path}:')
     for name, value in result.headline.items():

@@ -171,7 +171,8 @@ def _make(
         return DenseRegRefiner(config, modalities, loaded.get(stage))
     from hand_pose_ros.estimators.wildhands import WildHandsRefiner
 
-    return WildHandsRefiner(config, modalities, loaded.get(stage))
+    modality: Modality = 'thermal' if stage == 'wildhands_thermal' else 'rgb'
+    return WildHandsRefiner(config, modalities, loaded.get(stage), modality=modality)
 
 
 def _reasons(missing: dict[str, str]) -> str:

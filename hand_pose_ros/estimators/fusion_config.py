@@ -9,7 +9,7 @@ from hand_pose_ros.estimators.landmarks_config import (
 )
 from hand_pose_ros.estimators.network_config import ModelConfig
 
-STAGES = ('therformer', 'landmarks', 'densereg', 'wildhands')
+STAGES = ('therformer', 'landmarks', 'densereg', 'wildhands', 'wildhands_thermal')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class FusionConfig(LandmarksConfig):
         device: where networks run, unless a stage says otherwise.
         runtime: what runs them, unless a stage says otherwise.
         therformer, densereg, wildhands: see ``ModelConfig``.
+        wildhands_thermal: the same of a second WildHands, which looks at thermal crops.
     """
 
     blobs: bool = False
@@ -51,3 +52,4 @@ class FusionConfig(LandmarksConfig):
     therformer: ModelConfig = field(default_factory=ModelConfig)
     densereg: ModelConfig = field(default_factory=ModelConfig)
     wildhands: ModelConfig = field(default_factory=ModelConfig)
+    wildhands_thermal: ModelConfig = field(default_factory=ModelConfig)

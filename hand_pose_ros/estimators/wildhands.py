@@ -1,4 +1,4 @@
-"""WildHands live: hand model parameters of each hand from crops of the colour image."""
+"""WildHands live: hand model parameters of each hand from crops of a colour or thermal image."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,7 +42,7 @@ _HOLD = 1.0  # seconds it may follow its own answers alone
 
 
 class WildHandsRefiner:
-    """Runs the network on crops around hands in a colour stream.
+    """Runs the network on crops around hands in a 2D stream.
 
     Attributes:
         stream: name of the stream.
@@ -57,6 +57,7 @@ class WildHandsRefiner:
         modalities: dict[str, Modality],
         loaded: LoadedNetwork | None = None,
         *,
+        modality: Modality = 'rgb',
         mesh: bool = False,
     ) -> None:
         """Load the network.
@@ -65,12 +66,13 @@ class WildHandsRefiner:
             config: which model on which stream.
             modalities: modality of each stream by name.
             loaded: used instead of the model the configuration names.
+            modality: of the stream it sees where the configuration names none.
             mesh: whether to make vertices.
 
         Raises:
-            HandPoseError: there is no colour stream, or no usable model.
+            HandPoseError: there is no such stream, or no usable model.
         """
-        self.stream = colour_stream(config, modalities)
+        self.stream = flat_stream(config, modalities, modality)
         self.loaded = loaded or load_model(self.source, config, modalities[self.stream])
         self._patch = int(self.loaded.config.patch)
         self._noise = NOISE.from_card(self.loaded.card)
@@ -224,8 +226,10 @@ class WildHandsEstimator(NetworkEstimator):
         self._locators.reset()
 
 
-def colour_stream(config: ModelConfig, modalities: dict[str, Modality]) -> str:
-    """Return the stream an option names, or the first colour stream.
+def flat_stream(
+    config: ModelConfig, modalities: dict[str, Modality], modality: Modality = 'rgb'
+) -> str:
+    """Return the 2D stream an option names, or the first one of a modality.
 
     Raises:
         RigError: there is none.
@@ -237,13 +241,13 @@ def colour_stream(config: ModelConfig, modalities: dict[str, Modality]) -> str:
             f'stream {config.stream!r} is no 2D stream of the rig: use one of '
             f'{", ".join(flat) or "none"}'
         )
-    colour = [name for name in flat if modalities[name] == 'rgb']
-    if not config.stream and not colour:
+    fitting = [name for name in flat if modalities[name] == modality]
+    if not config.stream and not fitting:
         raise RigError(
-            'wildhands needs an RGB stream and the rig has none: add a camera, or name another '
-            'stream'
+            f'wildhands needs a stream of {modality} images and the rig has none: add a camera, or '
+            'name another stream'
         )
-    return config.stream or colour[0]
+    return config.stream or fitting[0]
 
 
 def _confidence(pixels: Array, box: Array, place: Array) -> Array:

@@ -46,13 +46,20 @@ class LoadedNetwork:
         return str(self.card['sha256'])
 
 
-def shipped_weights(network: str) -> Path:
+def shipped_weights(network: str, stream: str = '') -> Path:
     """Return the weights that ship with the package for a network, for example ``wildhands``.
+
+    Args:
+        network: registered name.
+        stream: what its images show; where no weights of the network's were trained on that, such
+            as ``wildhands_thermal``, those called like the network alone.
 
     Raises:
         ModelError: there are none.
     """
-    path = SHIPPED / f'{network}.safetensors'
+    path = SHIPPED / f'{network}_{stream}.safetensors'
+    if Path(path).parent != SHIPPED or not path.is_file():
+        path = SHIPPED / f'{network}.safetensors'
     if Path(network).name != network or not path.is_file():
         known = ', '.join(sorted(file.stem for file in SHIPPED.glob('*.safetensors')))
         raise ModelError(f'no weights ship for {network!r}: use {known}, or the path of a file')

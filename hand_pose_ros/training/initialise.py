@@ -17,7 +17,7 @@ from hand_pose_ros.networks.resnet import ResNet
 from hand_pose_ros.training.tasks.base import Task
 
 
-def initialise(network: nn.Module, task: Task, path: Path) -> list[nn.Module]:
+def initialise(network: nn.Module, task: Task, path: Path, stream: str = '') -> list[nn.Module]:
     """Load initial weights into a network.
 
     A file with a card beside it is a checkpoint of this package and fills the whole network; any
@@ -28,6 +28,7 @@ def initialise(network: nn.Module, task: Task, path: Path) -> list[nn.Module]:
         task: whose network it is.
         path: ``.safetensors``, ``.pth`` as torchvision publishes it, or ``shipped`` for the
             weights that come with the package.
+        stream: what the images to train on show; chooses among shipped weights.
 
     Returns:
         what was filled: the network, or its backbones.
@@ -35,7 +36,7 @@ def initialise(network: nn.Module, task: Task, path: Path) -> list[nn.Module]:
     Raises:
         ModelError: the file is missing, damaged, contains code, or belongs to another network.
     """
-    path = shipped_weights(task.name) if str(path) == 'shipped' else path.expanduser()
+    path = shipped_weights(task.name, stream) if str(path) == 'shipped' else path.expanduser()
     if path.suffix == '.safetensors' and card_path(path).is_file():
         name = read_card(path)['network']
         if name != task.name:

@@ -105,7 +105,7 @@ class Trainer:
         network = task.build_network()
         self._frozen: list[nn.Module] = [*backbones_of(network)]
         if config.initialise_from is not None:
-            self._frozen = initialise(network, task, config.initialise_from)
+            self._frozen = initialise(network, task, config.initialise_from, config.data.stream)
         self._held = _hold(network, config.freeze)
         network = network.to(self._world.device)
         if config.channels_last:

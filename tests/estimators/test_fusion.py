@@ -91,6 +91,16 @@ def test_the_near_fit_lays_fingers_onto_the_surface(make):
         assert error(pose) < 0.8 * error(coarse[side])
 
 
+def test_thermal_crops_make_fingers_better_where_no_other_camera_sees(make):
+    finder, fine = FakeFinder(noise=0.02), FakeRefiner('thermal', noise=0.002)
+    alone = follow(make(therformer=finder), ('thermal',), 3)
+    refined = follow(
+        make(therformer=FakeFinder(noise=0.02), wildhands_thermal=fine), ('thermal',), 3
+    )
+    for side, pose in refined.items():
+        assert error(pose) < 0.7 * error(alone[side])
+
+
 def test_no_hand_is_farther_away_than_an_arm_is_long(make):
     far = FakeFinder(shift=(0.0, 0.0, 0.8))
     poses = follow(make(therformer=far), ('thermal',))
@@ -428,7 +438,7 @@ class TestLoading:
     def test_stages_without_a_model_are_left_out_and_say_why(self, folder, networks):
         self.densereg(folder)
         estimator = FusionEstimator({'mesh': False}, RIG, networks)
-        assert estimator.missing.keys() == {'therformer', 'wildhands'}
+        assert estimator.missing.keys() == {'therformer', 'wildhands', 'wildhands_thermal'}
         assert 'no trained model of therformer' in estimator.missing['therformer']
         assert len(estimator.model_hash) == 64
         for pose in estimator.estimate(frame(0)):

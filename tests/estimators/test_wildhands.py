@@ -38,22 +38,23 @@ CARD = {'sha256': '12' * 32}
 
 
 class TrueHands:
-    """Answers with the true parameters in the colour camera."""
+    """Answers with the true parameters in a camera."""
 
-    def __init__(self):
+    def __init__(self, stream='rgb'):
+        self.stream = stream
         self.layer, self.calls, self.shift = HandLayer(), [], 0.0
         self.maps = False
 
     def __call__(self, image, crops, intrinsics, boxes, *, mesh=False):
         self.calls.append((image, crops, intrinsics, boxes))
-        T = np.linalg.inv(RIG.cameras['rgb'].T_rig_cam) @ RIG.reference_camera.T_rig_cam
+        T = np.linalg.inv(RIG.cameras[self.stream].T_rig_cam) @ RIG.reference_camera.T_rig_cam
         rotations, betas, places = [], [], []
         for side in (0, 1):
             values = TRUTH[side].parameters
             turns = rotation_matrices(np.vstack([values.global_orient, values.hand_pose]))
             turns[0] = T[:3, :3] @ turns[0]
             rest = TRUTH[side].joints[0] - values.translation
-            place = camera_joints('rgb', side)[0] - rest + [self.shift, 0, 0]
+            place = camera_joints(self.stream, side)[0] - rest + [self.shift, 0, 0]
             rotations.append(turns)
             betas.append(values.betas)
             places.append(place)
@@ -141,6 +142,26 @@ def test_maps_say_where_joints_are_across_the_view_of_the_camera_itself():
         box, matrix = network.calls[0][3][0, side], network.calls[0][2][0]
         step = float((box[2] - box[0]) / 112 / matrix[0, 0])
         np.testing.assert_allclose(seen.mapped.sigma(seen.noise), 2.0 * step)
+
+
+def test_thermal_crops_come_from_the_thermal_stream():
+    network = TrueHands('thermal')
+    loaded = LoadedNetwork(network=network, name='wildhands', config=CONFIG, card=CARD)
+    refiner = WildHandsRefiner(ModelConfig(), modalities_of(RIG), loaded, modality='thermal')
+    assert refiner.stream == 'thermal'
+    views = views_of(frame(0, ('thermal',)))
+    places = [(side, TRUTH[side].joints) for side in (0, 1)]
+    for side, seen in enumerate(refiner.refine(views, places)):
+        assert seen.stream == 'thermal'
+        np.testing.assert_allclose(seen.joints_in(views['thermal']), TRUTH[side].joints, atol=1e-4)
+
+
+def test_a_rig_without_the_images_is_refused_with_what_is_missing():
+    modalities = {'thermal': 'thermal', 'depth': 'depth'}
+    with pytest.raises(HandPoseError, match='a stream of rgb images and the rig has none'):
+        WildHandsRefiner(ModelConfig(), modalities)
+    with pytest.raises(HandPoseError, match='a stream of thermal images and the rig has none'):
+        WildHandsRefiner(ModelConfig(), {'rgb': 'rgb'}, modality='thermal')
 
 
 def test_the_mesh_can_be_left_out(make):

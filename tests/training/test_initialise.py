@@ -1,6 +1,7 @@
 """Initial weights from files: what fits is taken, everything else is refused."""
 
 import os
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from hand_pose_ros.errors import ModelError
+from hand_pose_ros.networks import checkpoint
 from hand_pose_ros.networks.checkpoint import save_checkpoint
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
 from hand_pose_ros.networks.resnet import ResNet
@@ -64,6 +66,24 @@ def test_a_checkpoint_of_ours_fills_everything(tmp_path):
     wider = DenseReg(DenseRegConfig(stem_channels=8, channels=8, branch_channels=8))
     with pytest.raises(ModelError, match='another network'):
         initialise(wider, Dense(), path)
+
+
+def test_shipped_weights_are_those_of_the_images_shown(tmp_path, monkeypatch):
+    config = DenseRegConfig(stem_channels=4, channels=8, branch_channels=8, vote_channels=8)
+    monkeypatch.setattr(checkpoint, 'SHIPPED', tmp_path)
+    sources = {}
+    for name in ('densereg', 'densereg_thermal'):
+        sources[name] = DenseReg(config)
+        save_checkpoint(tmp_path / f'{name}.safetensors', sources[name], 'densereg', config, {})
+
+    class Dense:
+        name = 'densereg'
+
+    for stream, name in (('depth', 'densereg'), ('thermal', 'densereg_thermal')):
+        network = DenseReg(config)
+        initialise(network, Dense(), Path('shipped'), stream)
+        for key, tensor in sources[name].state_dict().items():
+            assert torch.equal(tensor, network.state_dict()[key])
 
 
 class Boom:
