@@ -128,11 +128,16 @@ def measured(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float
 
 
 def map_line(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
-    """Return how the deviation of joints from their maps grows with the maps' spread, pixels."""
-    spreads, errors = [], []
+    """Return how the deviation of joints from their maps grows with the maps' spread, pixels.
+
+    And how far joints lie from the middle of their hand.
+    """
+    spreads, errors, places = [], [], []
     for seen, true in found:
         if seen.mapped is not None:
-            away = (seen.mapped.points - true[:, :2] / true[:, 2:]) / seen.mapped.step
+            plane = true[:, :2] / true[:, 2:]
+            places.append((plane - plane.mean(axis=0)) / seen.mapped.step)
+            away = (seen.mapped.points - plane) / seen.mapped.step
             spreads.append(seen.mapped.spread)
             errors.append(np.abs(away / seen.doubt[:, None]))
     if not spreads:
@@ -143,7 +148,11 @@ def map_line(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float
     means = [spread[rows].mean() for rows in groups]
     deviations = [_ROBUST * np.median(error[rows]) for rows in groups]
     slope, start = np.polyfit(means, deviations, 1)
-    return {'map_slope': float(slope), 'map_rest': float(max(-start / slope, _LEAST_REST))}
+    return {
+        'map_slope': float(slope),
+        'map_rest': float(max(-start / slope, _LEAST_REST)),
+        'map_prior': float(np.std(places)),
+    }
 
 
 def main() -> None:

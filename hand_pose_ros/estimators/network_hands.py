@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 _LEAST_CONFIDENCE = 0.1  # sigmas grow no further below
 _BLUR = 0.7, 4.0  # least and largest factor of how far a hand strays across the view
 _VAGUE = 0.7, 3.0  # the same of how far its joints stray about their mean
+_LEAST_KNOWN = 0.1
 _LEAST_EXCESS = 2.0  # pixels of a map's spread over the least one that are always counted
 
 
@@ -34,6 +35,8 @@ class NetworkNoise:
         map_slope: pixels that a joint strays per pixel by which its map spreads farther than
             ``map_rest``; 0 where that was not measured.
         map_rest: spread of the map of a joint that is seen for sure, pixels.
+        map_prior: how far joints lie from the middle of their hand in the network's image, pixels;
+            0 where that was not measured.
     """
 
     across: float
@@ -43,6 +46,7 @@ class NetworkNoise:
     spread: float = 0.0
     map_slope: float = 0.0
     map_rest: float = 0.0
+    map_prior: float = 0.0
 
     def from_card(self, card: Mapping[str, Any]) -> 'NetworkNoise':
         """Return the figures of a card's ``noise``, these where it has none.
@@ -76,10 +80,21 @@ class MappedPoints:
     spread: Array
     step: float
 
-    def sigma(self, noise: NetworkNoise) -> Array:
-        """Return the standard deviation (21,) of the points."""
+    def measured(self, noise: NetworkNoise) -> tuple[Array, Array]:
+        """Return what the images alone say, points (21, 2) and their standard deviations (21,).
+
+        The mean of a map that knows little lies near the hand's middle, where joints are before one
+        looks: a hand of such means is too small and would be fitted too far away. Its Gaussian
+        divided by that of joints nobody looked at leaves the measurement.
+        """
         excess = np.maximum(self.spread - noise.map_rest, _LEAST_EXCESS)
-        return noise.map_slope * excess * self.step
+        sigma = noise.map_slope * excess  # pixels
+        known = np.ones(JOINT_COUNT)  # share of a map's precision that comes from the image
+        if noise.map_prior:
+            known = np.maximum(1.0 - (sigma / noise.map_prior) ** 2, _LEAST_KNOWN)
+        middle = np.average(self.points, axis=0, weights=sigma**-2.0)
+        points = middle + (self.points - middle) / known[:, None]
+        return points, sigma * self.step / np.sqrt(known)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -57,8 +57,7 @@ def pixel_measurements(hands: Seen, views: dict[str, View]) -> PointMeasurements
     sigma = np.full((*count, JOINT_COUNT), np.inf)
     for row, column, seen in _entries(hands, sources):
         if seen.mapped is not None and seen.noise.map_slope:
-            points[row, column] = seen.mapped.points
-            deviation = seen.mapped.sigma(seen.noise)
+            points[row, column], deviation = seen.mapped.measured(seen.noise)
         else:
             points[row, column] = views[seen.stream].camera.undistort(seen.pixels)
             # The joints of one answer err alike: all together they count as much as one.

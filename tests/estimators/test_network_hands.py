@@ -129,6 +129,37 @@ def test_networks_that_know_pixels_better_leave_the_place_across_the_view_to_the
     assert pixel_measurements([[hand()]], views) is None
 
 
+@pytest.mark.parametrize('deviation', [2.0, 9.0, 30.0])
+def test_a_map_says_what_was_measured_and_not_where_joints_usually_are(deviation):
+    prior = 18.0
+    measured = np.random.default_rng(1).normal(0, 25.0, (21, 2))
+    measured -= measured.mean(axis=0)
+    # A network that looks at such measurements answers with these means and deviations.
+    share = prior**2 / (prior**2 + deviation**2)
+    mapped = MappedPoints(
+        points=share * measured + 40.0, spread=np.full(21, 6.0 + np.sqrt(share) * deviation / 0.5),
+        step=1.0,
+    )  # fmt: skip
+    line = NetworkNoise(across=0.02, along=0.06, shape=0.01, map_slope=0.5, map_rest=6.0)
+    points, sigma = mapped.measured(replace(line, map_prior=prior))
+    np.testing.assert_allclose(points, measured + 40.0)
+    np.testing.assert_allclose(sigma, deviation)
+    points, sigma = mapped.measured(line)
+    np.testing.assert_allclose(points, mapped.points)
+    np.testing.assert_allclose(sigma, np.sqrt(share) * deviation)
+
+
+def test_a_map_that_knows_nothing_is_no_measurement():
+    """Its spread may be larger than that of joints nobody looked at."""
+    noise = NetworkNoise(
+        across=0.02, along=0.06, shape=0.01, map_slope=0.5, map_rest=6.0, map_prior=18.0
+    )
+    places = np.random.default_rng(2).normal(0, 5.0, (21, 2))
+    mapped = MappedPoints(points=places, spread=np.full(21, 60.0), step=0.01)
+    points, sigma = mapped.measured(noise)
+    assert np.isfinite(points).all() and (sigma > 0.5).all()
+
+
 def test_maps_of_joints_count_joint_by_joint_as_far_as_they_are_sure():
     noise = NetworkNoise(across=0.02, along=0.06, shape=0.01, pixel=3.0)
     line = replace(noise, map_slope=0.5, map_rest=6.0)
@@ -137,7 +168,7 @@ def test_maps_of_joints_count_joint_by_joint_as_far_as_they_are_sure():
     views = {'thermal': VIEW}
     seen = replace(hand('wildhands', noise=line), mapped=mapped)
     pixels = pixel_measurements([[], [seen]], views)
-    np.testing.assert_array_equal(pixels.points[0, 1], places)
+    np.testing.assert_allclose(pixels.points[0, 1], places)
     # Never surer than two pixels of spread beyond the least.
     excess = [2.0, 2.0, 2.0, *np.linspace(4.0, 38.0, 18)]
     np.testing.assert_allclose(pixels.sigma[0, 1], 0.005 * np.array(excess))

@@ -141,7 +141,7 @@ def test_maps_say_where_joints_are_across_the_view_of_the_camera_itself():
         np.testing.assert_allclose(seen.mapped.points, true[:, :2] / true[:, 2:], atol=1e-5)
         box, matrix = network.calls[0][3][0, side], network.calls[0][2][0]
         step = float((box[2] - box[0]) / 112 / matrix[0, 0])
-        np.testing.assert_allclose(seen.mapped.sigma(seen.noise), 2.0 * step)
+        np.testing.assert_allclose(seen.mapped.measured(seen.noise)[1], 2.0 * step)
 
 
 def test_thermal_crops_come_from_the_thermal_stream():
