@@ -34,7 +34,9 @@ Array = NDArray[np.float64]
 
 # Until a card says better: errors of a small network on simulated images.
 NOISE = NetworkNoise(across=0.02, along=0.06, shape=0.012, pixel=3.0, spread=16.0)
-# Images a network of this patch is trained on, (width, height): larger ones for larger patches.
+# Images a network is trained on, (width, height): of thermal cameras as they are, of others smaller
+# ones for patches up to this.
+_THERMAL = (320, 256)
 _SMALL_PATCH, _SMALL, _LARGE = 112, (320, 240), (640, 480)
 # As a share of the box: joints this far from where the hand was said to be are believed by 1 / e.
 _DOUBTFUL = 0.3
@@ -76,8 +78,8 @@ class WildHandsRefiner:
         self.loaded = loaded or load_model(self.source, config, modalities[self.stream])
         self._patch = int(self.loaded.config.patch)
         self._noise = NOISE.from_card(self.loaded.card)
-        self._rectifier = Rectifier(_SMALL if self._patch <= _SMALL_PATCH else _LARGE)
         self._modality = modalities[self.stream]
+        self._rectifier = Rectifier(_image_size(self._modality, self._patch))
         self._device = device_of(config.device)
         self._confidence, self._mesh = config.confidence, mesh
 
@@ -224,6 +226,12 @@ class WildHandsEstimator(NetworkEstimator):
     def forget(self) -> None:
         """Forget earlier images."""
         self._locators.reset()
+
+
+def _image_size(modality: Modality, patch: int) -> tuple[int, int]:
+    if modality == 'thermal':
+        return _THERMAL
+    return _SMALL if patch <= _SMALL_PATCH else _LARGE
 
 
 def flat_stream(

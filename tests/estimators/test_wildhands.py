@@ -151,7 +151,11 @@ def test_thermal_crops_come_from_the_thermal_stream():
     assert refiner.stream == 'thermal'
     views = views_of(frame(0, ('thermal',)))
     places = [(side, TRUTH[side].joints) for side in (0, 1)]
-    for side, seen in enumerate(refiner.refine(views, places)):
+    found = refiner.refine(views, places)
+    # The camera's own pixels, as in training.
+    own = RIG.cameras['thermal'].camera.intrinsics[0, 0]
+    assert float(network.calls[0][2][0, 0, 0]) * 320 / 112 == pytest.approx(own, rel=1e-3)
+    for side, seen in enumerate(found):
         assert seen.stream == 'thermal'
         np.testing.assert_allclose(seen.joints_in(views['thermal']), TRUTH[side].joints, atol=1e-4)
 
