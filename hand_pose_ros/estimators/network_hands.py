@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 _LEAST_CONFIDENCE = 0.1  # sigmas grow no further below
 _BLUR = 0.7, 4.0  # least and largest factor of how far a hand strays across the view
 _VAGUE = 0.7, 3.0  # the same of how far its joints stray about their mean
-_LEAST_KNOWN = 0.1
+_LEAST_KNOWN = 0.1  # share of a map's precision that is always taken for the image's
 _LEAST_EXCESS = 2.0  # pixels of a map's spread over the least one that are always counted
 
 

@@ -58,7 +58,8 @@ def shipped_weights(network: str, stream: str = '') -> Path:
         ModelError: there are none.
     """
     path = SHIPPED / f'{network}_{stream}.safetensors'
-    if Path(path).parent != SHIPPED or not path.is_file():
+    # A card's stream may be anything.
+    if path.parent != SHIPPED or not path.is_file():
         path = SHIPPED / f'{network}.safetensors'
     if Path(network).name != network or not path.is_file():
         known = ', '.join(sorted(file.stem for file in SHIPPED.glob('*.safetensors')))
