@@ -26,7 +26,12 @@ from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.rig_views import View, modalities_of, views_of
 from hand_pose_ros.hand_model.hand_pose import HandPose
-from hand_pose_ros.networks.checkpoint import LoadedNetwork, card_path, load_checkpoint
+from hand_pose_ros.networks.checkpoint import (
+    LoadedNetwork,
+    card_modality,
+    card_path,
+    load_checkpoint,
+)
 from hand_pose_ros.simulation.batch import BatchSimulator
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.skeleton import SIDES
@@ -53,7 +58,7 @@ def sightings(
     config = SimulationConfig(split='val', seed=seed)
     modalities = modalities_of(config.rig)
     network = loaded.card['network']
-    options = ModelConfig(confidence=confidence, stream=loaded.card['data']['stream'])
+    options = ModelConfig(confidence=confidence, stream=card_modality(loaded.card))
     eye: Any = _EYES[network](options, modalities, loaded)
     generator = np.random.default_rng(seed)
     simulator = BatchSimulator(config)

@@ -174,13 +174,12 @@ def _show_published(console: Console, result: ProtocolResult) -> None:
 
 def _show_against(arguments: argparse.Namespace, result: ProtocolResult) -> dict[str, float]:
     """Measure another checkpoint on the same data and print both; return its figures."""
-    from hand_pose_ros.networks.checkpoint import read_card, shipped_weights
+    from hand_pose_ros.networks.checkpoint import card_modality, read_card, shipped_weights
 
     path = Path(arguments.against)
     if arguments.against == 'shipped':
         card = read_card(arguments.checkpoint)
-        stream = (card.get('data') or {}).get('stream', '')
-        path = shipped_weights(card['network'], stream)
+        path = shipped_weights(card['network'], card_modality(card))
     other = _checkpoint(arguments, path)
     print(f'against {path}:')
     for name, value in result.headline.items():

@@ -89,9 +89,10 @@ class MappedPoints:
         """
         excess = np.maximum(self.spread - noise.map_rest, _LEAST_EXCESS)
         sigma = noise.map_slope * excess  # pixels
-        known = np.ones(JOINT_COUNT)  # share of a map's precision that comes from the image
-        if noise.map_prior:
-            known = np.maximum(1.0 - (sigma / noise.map_prior) ** 2, _LEAST_KNOWN)
+        if not noise.map_prior:
+            return self.points, sigma * self.step
+        # Share of a map's precision that comes from the image.
+        known = np.maximum(1.0 - (sigma / noise.map_prior) ** 2, _LEAST_KNOWN)
         middle = np.average(self.points, axis=0, weights=sigma**-2.0)
         points = middle + (self.points - middle) / known[:, None]
         return points, sigma * self.step / np.sqrt(known)

@@ -10,6 +10,7 @@ from hand_pose_ros.errors import ModelError
 from hand_pose_ros.estimators import model_store
 from hand_pose_ros.networks.checkpoint import (
     SHIPPED,
+    card_modality,
     card_path,
     load_checkpoint,
     read_card,
@@ -55,9 +56,7 @@ class TrainedModel:
     @property
     def modality(self) -> str:
         """What its training images showed, or empty when the card does not say."""
-        data = self.card.get('data')
-        nested = data.get('modality') or data.get('stream') if isinstance(data, dict) else None
-        return str(self.card.get('modality') or nested or '')
+        return card_modality(self.card)
 
 
 def folders() -> list[Path]:

@@ -75,10 +75,10 @@ class WildHandsRefiner:
             HandPoseError: there is no such stream, or no usable model.
         """
         self.stream = flat_stream(config, modalities, modality)
-        self.loaded = loaded or load_model(self.source, config, modalities[self.stream])
+        self._modality = modalities[self.stream]
+        self.loaded = loaded or load_model(self.source, config, self._modality)
         self._patch = int(self.loaded.config.patch)
         self._noise = NOISE.from_card(self.loaded.card)
-        self._modality = modalities[self.stream]
         self._rectifier = Rectifier(_image_size(self._modality, self._patch))
         self._device = device_of(config.device)
         self._confidence, self._mesh = config.confidence, mesh
@@ -234,9 +234,7 @@ def _image_size(modality: Modality, patch: int) -> tuple[int, int]:
     return _SMALL if patch <= _SMALL_PATCH else _LARGE
 
 
-def flat_stream(
-    config: ModelConfig, modalities: dict[str, Modality], modality: Modality = 'rgb'
-) -> str:
+def flat_stream(config: ModelConfig, modalities: dict[str, Modality], modality: Modality) -> str:
     """Return the 2D stream an option names, or the first one of a modality.
 
     Raises:

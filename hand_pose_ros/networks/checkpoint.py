@@ -57,12 +57,10 @@ def shipped_weights(network: str, stream: str = '') -> Path:
     Raises:
         ModelError: there are none.
     """
-    path = SHIPPED / f'{network}_{stream}.safetensors'
-    # A card's stream may be anything.
-    if path.parent != SHIPPED or not path.is_file():
-        path = SHIPPED / f'{network}.safetensors'
-    if Path(network).name != network or not path.is_file():
-        known = ', '.join(sorted(file.stem for file in SHIPPED.glob('*.safetensors')))
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob('*.safetensors'))}
+    path = shipped.get(f'{network}_{stream}') or shipped.get(network)
+    if path is None:
+        known = ', '.join(shipped)
         raise ModelError(f'no weights ship for {network!r}: use {known}, or the path of a file')
     return path
 
@@ -144,6 +142,13 @@ def read_card(path: Path) -> dict[str, Any]:
             f'{place} names the network {card.get("network")!r}: known are {", ".join(NETWORKS)}'
         )
     return card
+
+
+def card_modality(card: Mapping[str, Any]) -> str:
+    """Return what a checkpoint's training images showed, or empty when its card does not say."""
+    data = card.get('data')
+    nested = data.get('modality') or data.get('stream') if isinstance(data, dict) else None
+    return str(card.get('modality') or nested or '')
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:

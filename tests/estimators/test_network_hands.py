@@ -145,7 +145,7 @@ def test_a_map_says_what_was_measured_and_not_where_joints_usually_are(deviation
     np.testing.assert_allclose(points, measured + 40.0)
     np.testing.assert_allclose(sigma, deviation)
     points, sigma = mapped.measured(line)
-    np.testing.assert_allclose(points, mapped.points)
+    np.testing.assert_array_equal(points, mapped.points)
     np.testing.assert_allclose(sigma, np.sqrt(share) * deviation)
 
 
@@ -168,7 +168,7 @@ def test_maps_of_joints_count_joint_by_joint_as_far_as_they_are_sure():
     views = {'thermal': VIEW}
     seen = replace(hand('wildhands', noise=line), mapped=mapped)
     pixels = pixel_measurements([[], [seen]], views)
-    np.testing.assert_allclose(pixels.points[0, 1], places)
+    np.testing.assert_array_equal(pixels.points[0, 1], places)
     # Never surer than two pixels of spread beyond the least.
     excess = [2.0, 2.0, 2.0, *np.linspace(4.0, 38.0, 18)]
     np.testing.assert_allclose(pixels.sigma[0, 1], 0.005 * np.array(excess))
