@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
+from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.regions import Region, iou, region_from_landmarks
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.tracking import Track
@@ -15,6 +16,7 @@ from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_s
 Array = NDArray[np.float64]
 
 _LEAST_INSIDE = 0.5  # share of the joints that must lie in the image
+_SEEN = 0.5  # least presence of a hand whose place in an image counts
 # As parts of the region's side: how far landmarks may lie from where they are expected, and how
 # near the landmarks of two tracks may lie to each other.
 _FARTHEST, _SAME = 0.25, 0.10
@@ -34,18 +36,37 @@ def expected_places(
     tracks: Sequence[Track],
     states: Sequence[HandState],
     views: dict[str, View],
+    hands: Sequence[Sequence[NetworkHand]],
 ) -> list[dict[str, Place]]:
-    """Return for each track where to look in each stream that has it in view."""
+    """Return for each track where to look in each stream that has it in view.
+
+    That is where a network that looked closer at the stream's image sees the hand, else where it is
+    expected: landmarks are as large as their region suggests, so that a track that strays from its
+    hand finds them where it strays to.
+
+    Args:
+        model: the hand.
+        tracks: of N hands.
+        states: where these are expected.
+        views: streams by name.
+        hands: what networks see of each in this frame.
+    """
     sides = np.array([track.side for track in tracks])
     landmarks = model.landmarks(stack_states(list(states)), sides)
-    return [
-        {
-            name: place
+    found: list[dict[str, Place]] = []
+    for row, track in enumerate(tracks):
+        pixels = {
+            name: view.project(landmarks[row] + view.lag * track.rate[3:6])
             for name, view in views.items()
-            if (place := _place(landmarks[row] + view.lag * track.rate[3:6], view)) is not None
         }
-        for row, track in enumerate(tracks)
-    ]
+        pixels |= {
+            hand.stream: hand.pixels
+            for hand in hands[row]
+            if hand.stream in views and not hand.finds and hand.presence > _SEEN
+        }
+        places = {name: _place(points, views[name]) for name, points in pixels.items()}
+        found.append({name: place for name, place in places.items() if place is not None})
+    return found
 
 
 def keep_plausible(
@@ -75,8 +96,7 @@ def overlaps(region: Region, others: Sequence[Region], limit: float) -> bool:
     return any(iou(region, other) > limit for other in others)
 
 
-def _place(points: Array, view: View) -> Place | None:
-    pixels = view.project(points)
+def _place(pixels: Array, view: View) -> Place | None:
     if not np.isfinite(pixels).all():
         return None
     if view.camera.contains(pixels).mean() < _LEAST_INSIDE:

@@ -18,6 +18,7 @@ from hand_pose_ros.estimators.landmarks import landmark_search
 from hand_pose_ros.estimators.landmarks_config import with_options
 from hand_pose_ros.estimators.metric_lift import MetricLift
 from hand_pose_ros.estimators.network_config import ModelConfig
+from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.network_runtime import device_of
 from hand_pose_ros.estimators.networks import HandNetworks, load_networks
 from hand_pose_ros.estimators.rig_views import View, modalities_of
@@ -132,7 +133,11 @@ class NoLandmarks:
         """Nothing is looked at."""
 
     def follow(
-        self, tracks: Sequence[Track], expected: Sequence[HandState], views: dict[str, View]
+        self,
+        tracks: Sequence[Track],
+        expected: Sequence[HandState],
+        views: dict[str, View],
+        hands: Sequence[Sequence[NetworkHand]],
     ) -> list[dict[str, HandLandmarks]]:
         """Return no landmarks for any track."""
         return [{} for _ in tracks]

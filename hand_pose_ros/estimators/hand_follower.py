@@ -161,7 +161,7 @@ class HandFollower:
         return [Draft(pose=pose, side=place.side, state=state) for place, state, pose in found]
 
     def _palm(self, track: Track) -> Array:
-        return palm_middle(self._joints(track, track.state))
+        return palm_middle(self._joints(track.side, track.state))
 
     def _is(self, name: str, modality: Modality) -> bool:
         return self._modalities.get(name) == modality
@@ -173,26 +173,34 @@ class HandFollower:
         tracks = list(self._tracker.tracks)
         with self._timer.stage('track'):
             expected = [track.predict(stamp) for track in tracks]
-        seen = self._search.follow(tracks, expected, views)
         at_tracks, elsewhere = self._network_hands(tracks, expected)
+        hands = [
+            self._evidence(track, state, {}, stamp, joints)
+            for track, state, joints in zip(tracks, expected, at_tracks, strict=True)
+        ]
+        closer = self._closer(hands)
+        # Where a network sees the hand now is the better place for a crop than where it was to be.
+        seen = self._search.follow(tracks, expected, views, [hand.joints for hand in closer])
         evidence = []
-        for track, state, landmarks, joints in zip(tracks, expected, seen, at_tracks, strict=True):
-            for hand in landmarks.values():
-                track.vote(hand.right_probability, hand.presence)
+        for track, hand, near, landmarks in zip(tracks, hands, closer, seen, strict=True):
+            joints = hand.joints
+            for marks in landmarks.values():
+                track.vote(marks.right_probability, marks.presence)
             for network_hand in joints:
                 track.vote(_SURE if network_hand.side else 1.0 - _SURE, network_hand.presence)
             if not landmarks and not joints:
                 # A network that tells the sides apart sees this hand somewhere else.
-                joints = [other for other in elsewhere if other.side == track.side]
+                joints = tuple(other for other in elsewhere if other.side == track.side)
                 elsewhere = [other for other in elsewhere if other not in joints]
                 track.poor = _POOR_FRAMES if joints else track.poor
-            if (landmarks or joints) and track.poor >= _POOR_FRAMES:
-                state = self._restart(track, landmarks, joints, depth)
             held = depth is not None and not self._expired(
                 track, stamp, self.config.tracking.blob_time
             )
-            if landmarks or joints or held:
+            if (landmarks or joints) and track.poor >= _POOR_FRAMES:
+                state = self._restart(track, landmarks, joints, depth)
                 evidence.append((track, self._evidence(track, state, landmarks, stamp, joints)))
+            elif landmarks or joints or held:
+                evidence.append((track, replace(near, landmarks=landmarks)))
         evidence += self._begin_network_hands(stamp, elsewhere, depth)
         evidence += self._find(stamp, views, depth)
         with self._timer.stage('track'):
@@ -207,7 +215,7 @@ class HandFollower:
             return [[] for _ in tracks], []
         hands = self._networks.look(self._views)
         places = [
-            (track.side, self._joints(track, state))
+            (track.side, self._joints(track.side, state))
             for track, state in zip(tracks, expected, strict=True)
         ]
         return self._networks.assign(hands, places, self._views)
@@ -235,19 +243,27 @@ class HandFollower:
     def _refine(
         self, evidence: list[tuple[Track, HandEvidence]]
     ) -> list[tuple[Track, HandEvidence]]:
-        """Add what networks see in crops around the hands."""
-        if self._networks is None or not evidence:
-            return evidence
-        evidence = [(track, self._lift.followed(hand, self._views)) for track, hand in evidence]
-        places = [(track.side, self._joints(track, hand.beginning)) for track, hand in evidence]
-        closer = self._networks.refine(self._views, places)
+        """Look closer at hands that were found, or started anew, in this frame."""
+        rest = [row for row, (_, hand) in enumerate(evidence) if not hand.is_refined]
+        closer = self._closer([evidence[row][1] for row in rest])
+        for row, hand in zip(rest, closer, strict=True):
+            evidence[row] = (evidence[row][0], hand)
+        return evidence
+
+    def _closer(self, hands: Sequence[HandEvidence]) -> list[HandEvidence]:
+        """Add what networks see in crops around hands, which are moved to where others see them."""
+        if self._networks is None or not hands:
+            return list(hands)
+        hands = [self._lift.followed(hand, self._views) for hand in hands]
+        places = [(hand.side, self._joints(hand.side, hand.beginning)) for hand in hands]
+        found = self._networks.refine(self._views, places)
         return [
-            (track, replace(hand, joints=(*hand.joints, *more)))
-            for (track, hand), more in zip(evidence, closer, strict=True)
+            replace(hand, joints=(*hand.joints, *more), is_refined=True)
+            for hand, more in zip(hands, found, strict=True)
         ]
 
-    def _joints(self, track: Track, state: HandState) -> Array:
-        return self._lift.model.landmarks(state, np.array([track.side]))[0]
+    def _joints(self, side: int, state: HandState) -> Array:
+        return self._lift.model.landmarks(state, np.array([side]))[0]
 
     def _find(
         self, stamp: int, views: dict[str, View], depth: View | None
@@ -280,7 +296,7 @@ class HandFollower:
         return self._start(side, votes, state, stamp)
 
     def _start(self, side: int, votes: float, state: HandState, stamp: int) -> Track:
-        palm = palm_middle(self._lift.model.landmarks(state, np.array([side]))[0])
+        palm = palm_middle(self._joints(side, state))
         number = self._blobs.take_number(palm)
         return self._tracker.begin(side, votes, state, stamp, number)
 

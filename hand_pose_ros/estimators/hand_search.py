@@ -11,6 +11,7 @@ from hand_pose_ros.estimators.association import (
 )
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
+from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.observations import Look, Observer
 from hand_pose_ros.estimators.regions import Region, distinct
 from hand_pose_ros.estimators.rig_views import View
@@ -38,9 +39,13 @@ class LandmarkSearch(Protocol):
         ...
 
     def follow(
-        self, tracks: Sequence[Track], expected: Sequence[HandState], views: dict[str, View]
+        self,
+        tracks: Sequence[Track],
+        expected: Sequence[HandState],
+        views: dict[str, View],
+        hands: Sequence[Sequence[NetworkHand]],
     ) -> list[dict[str, HandLandmarks]]:
-        """Return landmarks by stream for each track."""
+        """Return landmarks by stream for each track; ``hands``: what networks see of each."""
         ...
 
     def find(
@@ -89,14 +94,18 @@ class HandSearch:
         self._observer.begin({name: view.stream for name, view in views.items()})
 
     def follow(
-        self, tracks: Sequence[Track], expected: Sequence[HandState], views: dict[str, View]
+        self,
+        tracks: Sequence[Track],
+        expected: Sequence[HandState],
+        views: dict[str, View],
+        hands: Sequence[Sequence[NetworkHand]],
     ) -> list[dict[str, HandLandmarks]]:
-        """Look where tracked hands are expected; return landmarks by stream for each track."""
+        """Look where tracked hands are seen or expected; return landmarks by stream for each."""
         seen: list[dict[str, HandLandmarks]] = [{} for _ in tracks]
         if not tracks:
             return seen
         with self._timer.stage('track'):
-            places = expected_places(self._model, tracks, expected, views)
+            places = expected_places(self._model, tracks, expected, views, hands)
             scheduled, spare = self._schedule.choose(views)
         self._look(scheduled, places, seen, range(len(tracks)))
         missing = [row for row, landmarks in enumerate(seen) if not landmarks]
@@ -153,7 +162,8 @@ class HandSearch:
         if not tracks:
             return []
         states = [track.predict(stamp) for track in tracks]
-        places = expected_places(self._model, tracks, states, {view.name: view})
+        unseen: list[Sequence[NetworkHand]] = [()] * len(tracks)
+        places = expected_places(self._model, tracks, states, {view.name: view}, unseen)
         return [place.region for by_stream in places for place in by_stream.values()]
 
     def _palm_is_due(self, stamp: int) -> bool:

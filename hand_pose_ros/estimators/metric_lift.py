@@ -52,6 +52,7 @@ class HandEvidence:
         elapsed: seconds since the track was last fitted; None for a hand without a past.
         joints: what networks saw that see hands in 3D.
         start: state the fit starts from, where that is not the expected one.
+        is_refined: whether networks have looked closer at the hand.
     """
 
     side: int
@@ -63,6 +64,7 @@ class HandEvidence:
     elapsed: float | None
     joints: tuple[NetworkHand, ...] = ()
     start: HandState | None = None
+    is_refined: bool = False
 
     @property
     def beginning(self) -> HandState:

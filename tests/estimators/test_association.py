@@ -1,11 +1,21 @@
 """Association: landmarks go to the track that expected them, and to no other."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from hand_pose_ros.estimators.association import Place, keep_plausible, overlaps
+from hand_pose_ros.estimators.association import (
+    Place,
+    expected_places,
+    keep_plausible,
+    overlaps,
+)
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.regions import region_from_landmarks
+from hand_pose_ros.hand_model.kinematics import HandState
+from tests.estimators.test_network_hands import VIEW, hand
 
 HAND = np.random.default_rng(0).uniform(-40, 40, (21, 2))
 HAND[0], HAND[9] = (0, 60), (0, -20)
@@ -62,3 +72,32 @@ def test_overlap_of_regions():
     assert overlaps(region, [region_from_landmarks(points(5))], 0.5)
     assert not overlaps(region, [region_from_landmarks(points(500))], 0.0)
     assert not overlaps(region, [], 0.0)
+
+
+def expected_in(hands):
+    """Where a hand, half a metre away, is looked for in the thermal image; networks see hands."""
+    points = np.random.default_rng(3).normal((0.0, 0.0, 0.5), 0.03, (21, 3))
+    model = SimpleNamespace(landmarks=lambda states, sides: points[None])
+    track = SimpleNamespace(side=1, rate=np.zeros(9))
+    state = HandState(
+        rotation=np.eye(3)[None], wrist=np.zeros((1, 3)), angles=np.zeros((1, 20)),
+        shape=np.zeros((1, 10)),
+    )  # fmt: skip
+    (places,) = expected_places(model, [track], [state], {'thermal': VIEW}, [hands])
+    return places['thermal'], VIEW.project(points)
+
+
+def test_a_hand_is_looked_for_where_a_closer_look_at_the_image_sees_it():
+    near = hand('wildhands')
+    place, expected = expected_in([hand('therformer'), near])
+    np.testing.assert_array_equal(place.points, near.pixels)
+    assert place.region.size == pytest.approx(region_from_landmarks(near.pixels).size)
+    assert np.linalg.norm(place.points - expected, axis=1).mean() > 20
+
+
+@pytest.mark.parametrize(
+    'changes', [{'finds': True}, {'stream': 'rgb'}, {'confidence': np.full(21, 0.4)}]
+)
+def test_otherwise_it_is_looked_for_where_it_was_expected(changes):
+    place, expected = expected_in([replace(hand('wildhands'), **changes)])
+    np.testing.assert_array_equal(place.points, expected)

@@ -101,6 +101,28 @@ def test_thermal_crops_make_fingers_better_where_no_other_camera_sees(make):
         assert error(pose) < 0.7 * error(alone[side])
 
 
+def test_landmarks_are_looked_for_where_thermal_crops_show_the_hand(make, monkeypatch):
+    estimator = make(therformer=FakeFinder(), wildhands_thermal=FakeRefiner('thermal'))
+    told = []
+    monkeypatch.setattr(
+        estimator._search, 'follow',
+        lambda tracks, expected, views, hands: told.append(hands) or [{} for _ in tracks],
+    )  # fmt: skip
+    follow(estimator, ('thermal',), 2)
+    assert told[0] == []
+    assert [[hand.finds for hand in hands] for hands in told[1]] == [[True, False]] * 2
+
+
+def test_networks_look_closer_at_each_hand_once_a_frame(make):
+    fine = FakeRefiner('thermal')
+    looks = []
+    refine = fine.refine
+    fine.refine = lambda views, places: looks.append(len(places)) or refine(views, places)
+    estimator = make(therformer=FakeFinder(), wildhands_thermal=fine)
+    follow(estimator, ('thermal',), 3)
+    assert looks == [2, 2, 2]
+
+
 def test_no_hand_is_farther_away_than_an_arm_is_long(make):
     far = FakeFinder(shift=(0.0, 0.0, 0.8))
     poses = follow(make(therformer=far), ('thermal',))

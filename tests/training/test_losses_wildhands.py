@@ -85,7 +85,8 @@ def perfect(batch, views):
         'rotations': rotations, 'betas': batch.betas.nan_to_num(0.0), 'camera': camera,
         'initial_camera': camera, 'joints': hands.joints,
         'pixels': project(hands.joints, views.intrinsics), 'vertices': hands.vertices,
-        'translation': batch.translation, 'grasp_logits': torch.zeros(COUNT, 2, 9),
+        'translation': batch.translation.nan_to_num(0.5),
+        'grasp_logits': torch.zeros(COUNT, 2, 9),
     }  # fmt: skip
     return WildHandsOutput(
         **{name: leaf.detach().clone().requires_grad_() for name, leaf in leaves.items()}
@@ -246,6 +247,23 @@ def test_joint_distances_are_mpjpe_and_let_no_hand_outweigh_the_others():
     assert float(sizes[2].max()) < 1e-3 * float(sizes[0].min())
 
 
+def test_distances_of_places_count_in_metres_and_let_no_hand_outweigh_the_others():
+    alone = dict.fromkeys(TERMS - {'initial_camera'}, 0.0) | {'mask': 0.0, 'grasp': 0.0}
+    config = dataclasses.replace(CONFIG, place_distance=2.0, **alone)
+    batch, views = labelled()
+    output = perfect(batch, views)
+    assert 'place_distance' not in loss_of(output, batch, views)
+    with torch.no_grad():
+        output.translation[0] += torch.tensor([0.03, 0.0, -0.04])
+        output.translation[1] += torch.tensor([0.3, 0.0, -0.4])
+    terms = loss_of(output, batch, views, config)
+    expected = 2 * (0.05 + 0.5) / COUNT
+    assert float(terms['place_distance']) == pytest.approx(expected, rel=2e-3)
+    assert float(terms['total'].detach()) == pytest.approx(2 * expected, rel=2e-3)
+    (slope,) = torch.autograd.grad(terms['total'], output.translation)
+    assert slope[0].norm(dim=-1).tolist() == pytest.approx(slope[1].norm(dim=-1).tolist(), rel=1e-3)
+
+
 @pytest.mark.parametrize('nan', [True, False])
 def test_a_sample_without_3d_labels_gets_no_gradient_through_3d_terms(nan):
     batch, views = labelled()
@@ -257,11 +275,11 @@ def test_a_sample_without_3d_labels_gets_no_gradient_through_3d_terms(nan):
             value[0, 0] = torch.nan
             batch = dataclasses.replace(batch, **{name: value})
     output = perfect(batch, views)
-    terms = loss_of(output, batch, views)
+    terms = loss_of(output, batch, views, dataclasses.replace(CONFIG, place_distance=1.0))
     assert torch.isfinite(terms['total'])
     terms['total'].backward()
     for name, leaf in output._asdict().items():
-        if name in ('translation', 'maps'):
+        if name == 'maps':
             continue
         assert torch.isfinite(leaf.grad).all(), name
         assert torch.equal(leaf.grad[0, 0], torch.zeros_like(leaf.grad[0, 0])), name

@@ -42,6 +42,9 @@ class WildHandsLossConfig:
         joint_distance: on the mean distance of root-relative joints in metres, which is MPJPE; 0
             leaves the term out, as published. Squares let hands that the image hardly shows
             outweigh all others.
+        place_distance: on the mean distance of the translations in metres; 0 leaves the term out,
+            as published. Squares of a scale, one over the distance, are smallest for hands placed
+            too near, and mostly about those that are near.
         joints_2d: in units of half the patch.
         mask: absolute difference of soft silhouette and hand mask; 0 draws no silhouettes.
         grasp: cross-entropy.
@@ -58,6 +61,7 @@ class WildHandsLossConfig:
     relative_camera: float = 1.0
     joints_3d: float = 5.0
     joint_distance: float = 0.0
+    place_distance: float = 0.0
     joints_2d: float = 5.0
     mask: float = 10.0
     grasp: float = 0.1
@@ -74,6 +78,7 @@ class WildHandsTargets(NamedTuple):
         rotations: (N, 2, 16, 3, 3).
         betas: (N, 2, 10).
         camera: (N, 2, 3) s, tx, ty.
+        translation: (N, 2, 3) metres.
         joints: (N, 2, 21, 3) metres.
         joints_known: (N, 2, 21) bool.
         pixels: (N, 2, 21, 2) in the patch.
@@ -86,6 +91,7 @@ class WildHandsTargets(NamedTuple):
     rotations: Tensor
     betas: Tensor
     camera: Tensor
+    translation: Tensor
     joints: Tensor
     joints_known: Tensor
     pixels: Tensor
@@ -127,6 +133,7 @@ def wildhands_targets(
         rotations=rotations,
         betas=batch.betas.nan_to_num(0.0),
         camera=camera.nan_to_num(0.0, 0.0, 0.0),
+        translation=batch.translation.nan_to_num(0.0),
         joints=batch.joints.nan_to_num(0.0),
         joints_known=joints_known,
         pixels=pixels.nan_to_num(0.0, 0.0, 0.0),
@@ -152,8 +159,9 @@ def wildhands_loss(
 
     Returns:
         unweighted ``pose``, ``shape``, ``camera``, ``initial_camera``, ``relative_camera``,
-        ``joints_3d``, ``joints_2d``, and where they apply ``joint_distance``, ``mask``, ``grasp``,
-        ``cells`` and ``mapped``; and ``total``, their weighted sum. Left and right hand add up.
+        ``joints_3d``, ``joints_2d``, and where they apply ``joint_distance``, ``place_distance``,
+        ``mask``, ``grasp``, ``cells`` and ``mapped``; and ``total``, their weighted sum. Left and
+        right hand add up.
     """
     valid = targets.valid
 
@@ -185,6 +193,9 @@ def wildhands_loss(
     }  # fmt: skip
     if config.joint_distance:
         terms['joint_distance'] = mean(*_joint_distances(*relative, targets.joints_known))
+    if config.place_distance:
+        places = _distances(output.translation, targets.translation)
+        terms['place_distance'] = mean(places, valid['camera'])
     if config.mask and targets.mask is not None and output.vertices is not None:
         assert faces is not None, 'masks need the faces of the hand layer'
         terms['mask'] = mean(*_mask_errors(output.vertices, faces, targets, views, config))
@@ -244,9 +255,13 @@ def _joint_errors(predicted: Tensor, wanted: Tensor, known: Tensor) -> tuple[Ten
 
 def _joint_distances(predicted: Tensor, wanted: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean distance of the known joints per hand, and who has any."""
-    # The root of zero has no slope: a wrist's distance to itself.
+    return _over_joints(_distances(predicted, wanted), known)
+
+
+def _distances(predicted: Tensor, wanted: Tensor) -> Tensor:
+    """Return distances (...) of points (..., 3); also where they are zero, they have a slope."""
     squares = (predicted - wanted).square().sum(dim=-1)
-    return _over_joints((squares + _TINY**2).sqrt() - _TINY, known)
+    return (squares + _TINY**2).sqrt() - _TINY
 
 
 def _over_joints(errors: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
