@@ -16,7 +16,9 @@ from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_s
 Array = NDArray[np.float64]
 
 _LEAST_INSIDE = 0.5  # share of the joints that must lie in the image
-_SEEN = 0.5  # least presence of a hand whose place in an image counts
+# Least presence of a hand whose place counts, and how well it must be known along the view to count
+# in all images, metres.
+_SEEN, _SURE = 0.5, 0.03
 # As parts of the region's side: how far landmarks may lie from where they are expected, and how
 # near the landmarks of two tracks may lie to each other.
 _FARTHEST, _SAME = 0.25, 0.10
@@ -40,9 +42,9 @@ def expected_places(
 ) -> list[dict[str, Place]]:
     """Return for each track where to look in each stream that has it in view.
 
-    That is where a network that looked closer at the stream's image sees the hand, else where it is
-    expected: landmarks are as large as their region suggests, so that a track that strays from its
-    hand finds them where it strays to.
+    That is where a network that looked closer sees the hand, in this image or for sure in another,
+    else where it is expected. Landmarks are as large as their region suggests: a track that strays
+    from its hand would find them where it strays to.
 
     Args:
         model: the hand.
@@ -55,17 +57,16 @@ def expected_places(
     landmarks = model.landmarks(stack_states(list(states)), sides)
     found: list[dict[str, Place]] = []
     for row, track in enumerate(tracks):
-        pixels = {
-            name: view.project(landmarks[row] + view.lag * track.rate[3:6])
-            for name, view in views.items()
-        }
-        pixels |= {
-            hand.stream: hand.pixels
-            for hand in hands[row]
-            if hand.stream in views and not hand.finds and hand.presence > _SEEN
-        }
-        places = {name: _place(points, views[name]) for name, points in pixels.items()}
-        found.append({name: place for name, place in places.items() if place is not None})
+        places = {}
+        for name, view in views.items():
+            seen = _surest(hands[row], name, views)
+            points, lag = landmarks[row], view.lag
+            if seen is not None:
+                points, lag = seen.joints_in(views[seen.stream]), lag - views[seen.stream].lag
+            place = _place(points + lag * track.rate[3:6], view)
+            if place is not None:
+                places[name] = place
+        found.append(places)
     return found
 
 
@@ -96,7 +97,23 @@ def overlaps(region: Region, others: Sequence[Region], limit: float) -> bool:
     return any(iou(region, other) > limit for other in others)
 
 
-def _place(pixels: Array, view: View) -> Place | None:
+def _surest(
+    hands: Sequence[NetworkHand], stream: str, views: dict[str, View]
+) -> NetworkHand | None:
+    """Return the hand whose place in a stream's image is known best, of those looked at closer."""
+    usable = [
+        hand
+        for hand in hands
+        if not hand.finds
+        and hand.presence > _SEEN
+        and hand.stream in views
+        and (hand.stream == stream or hand.along < _SURE)
+    ]
+    return min(usable, key=lambda hand: hand.along, default=None)
+
+
+def _place(points: Array, view: View) -> Place | None:
+    pixels = view.project(points)
     if not np.isfinite(pixels).all():
         return None
     if view.camera.contains(pixels).mean() < _LEAST_INSIDE:

@@ -15,7 +15,7 @@ from hand_pose_ros.estimators.association import (
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.regions import region_from_landmarks
 from hand_pose_ros.hand_model.kinematics import HandState
-from tests.estimators.test_network_hands import VIEW, hand
+from tests.estimators.test_network_hands import NOISE, VIEW, hand
 
 HAND = np.random.default_rng(0).uniform(-40, 40, (21, 2))
 HAND[0], HAND[9] = (0, 60), (0, -20)
@@ -74,30 +74,46 @@ def test_overlap_of_regions():
     assert not overlaps(region, [], 0.0)
 
 
-def expected_in(hands):
+OTHER = replace(VIEW, name='rgb', rotation=np.eye(3), translation=np.zeros(3), lag=0.0)
+
+
+def expected_in(hands, rate=0.0):
     """Where a hand, half a metre away, is looked for in the thermal image; networks see hands."""
     points = np.random.default_rng(3).normal((0.0, 0.0, 0.5), 0.03, (21, 3))
     model = SimpleNamespace(landmarks=lambda states, sides: points[None])
-    track = SimpleNamespace(side=1, rate=np.zeros(9))
+    track = SimpleNamespace(side=1, rate=np.full(9, rate))
     state = HandState(
         rotation=np.eye(3)[None], wrist=np.zeros((1, 3)), angles=np.zeros((1, 20)),
         shape=np.zeros((1, 10)),
     )  # fmt: skip
-    (places,) = expected_places(model, [track], [state], {'thermal': VIEW}, [hands])
-    return places['thermal'], VIEW.project(points)
+    views = {'thermal': VIEW, 'rgb': OTHER}
+    (places,) = expected_places(model, [track], [state], views, [hands])
+    return places['thermal'], VIEW.project(points + VIEW.lag * rate)
 
 
 def test_a_hand_is_looked_for_where_a_closer_look_at_the_image_sees_it():
     near = hand('wildhands')
-    place, expected = expected_in([hand('therformer'), near])
-    np.testing.assert_array_equal(place.points, near.pixels)
+    place, expected = expected_in([hand('therformer'), near], rate=1.0)
+    np.testing.assert_allclose(place.points, near.pixels, atol=1e-9)
     assert place.region.size == pytest.approx(region_from_landmarks(near.pixels).size)
     assert np.linalg.norm(place.points - expected, axis=1).mean() > 20
 
 
+def test_a_network_that_knows_places_says_so_for_all_images():
+    sure = replace(hand('densereg', noise=replace(NOISE, along=0.004)), stream='rgb')
+    place, _ = expected_in([hand('wildhands', noise=replace(NOISE, along=0.04)), sure], rate=1.0)
+    np.testing.assert_allclose(place.points, VIEW.project(sure.joints + VIEW.lag), atol=1e-9)
+
+
 @pytest.mark.parametrize(
-    'changes', [{'finds': True}, {'stream': 'rgb'}, {'confidence': np.full(21, 0.4)}]
+    'changes',
+    [
+        {'finds': True},
+        {'stream': 'rgb', 'noise': replace(NOISE, along=0.04)},
+        {'stream': 'nir'},
+        {'confidence': np.full(21, 0.4)},
+    ],
 )
 def test_otherwise_it_is_looked_for_where_it_was_expected(changes):
-    place, expected = expected_in([replace(hand('wildhands'), **changes)])
-    np.testing.assert_array_equal(place.points, expected)
+    place, expected = expected_in([replace(hand('wildhands'), **changes)], rate=1.0)
+    np.testing.assert_allclose(place.points, expected, atol=1e-9)
