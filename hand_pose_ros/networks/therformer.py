@@ -63,6 +63,7 @@ class TherFormerConfig:
         depth_offset: depth of a zero answer, metres; see ``DEPTH_OFFSETS``.
         input_channels: 3, or 1 for the mean of the image's three.
         backbone_width: channels of the ResNet-18's stem; 64 is the published one.
+        backbone_stages: 2, or 3, whose last one adds what it sees at stride 16 to the tokens.
         backbone_norm: ``batch`` loads ImageNet checkpoints, ``group`` trains from scratch.
         width: d, of the spatial tokens.
         mask_width: channels inside the mask head.
@@ -89,6 +90,7 @@ class TherFormerConfig:
     depth_offset: float = DEPTH_OFFSETS['thermal']
     input_channels: int = 3
     backbone_width: int = 64
+    backbone_stages: Literal[2, 3] = 2
     backbone_norm: Literal['batch', 'group'] = 'batch'
     width: int = 1024
     mask_width: int = 512
@@ -121,6 +123,8 @@ class TherFormerConfig:
             raise ModelError(f'therformer has {self.input_channels} input channels: use 1 or 3')
         if self.pool not in get_args(Pool):
             raise ModelError(f'therformer has no pool {self.pool!r}: use conv_flatten or avg')
+        if self.backbone_stages not in (2, 3):
+            raise ModelError(f'therformer has {self.backbone_stages} backbone_stages: use 2 or 3')
         if self.backbone_norm not in ('batch', 'group'):
             raise ModelError(
                 f'therformer has no backbone_norm {self.backbone_norm!r}: use batch or group'
@@ -158,7 +162,7 @@ class TherFormerConfig:
             image_size=_size(sensor),
             input_channels=3 if sensor == 'rgb' else 1,
             backbone_width=32,
-            backbone_norm='group',
+            backbone_stages=3,
             width=128,
             mask_width=64,
             heads=4,
@@ -212,10 +216,12 @@ class TherFormer(nn.Module):
         width = config.width
         norm = nn.BatchNorm2d if config.backbone_norm == 'batch' else group_norm
         self.backbone = ResNet(
-            18, width=config.backbone_width, stages=2, input_channels=config.input_channels,
-            norm=norm,
+            18, width=config.backbone_width, stages=config.backbone_stages,
+            input_channels=config.input_channels, norm=norm,
         )  # fmt: skip
-        self.lift = nn.Conv2d(self.backbone.out_channels, width, 1)
+        fine, *coarse = (config.backbone_width * 2**n for n in range(1, config.backbone_stages))
+        self.lift = nn.Conv2d(fine, width, 1)
+        self.lift_coarse = nn.Conv2d(coarse[0], width, 1, bias=False) if coarse else None
         self.mask_head = MaskHead(width, config.mask_width)
         self.spatial = nn.ModuleList(
             SpatialLayer(width, config.heads, config.points, config.spatial_hidden)
@@ -289,7 +295,10 @@ class TherFormer(nn.Module):
         _check_size((images.shape[2], images.shape[3]))
         if self.config.input_channels == 1:
             images = images.mean(dim=1, keepdim=True)
-        x = self.lift(self.backbone(images - 0.5))  # (N, d, h, w)
+        fine, *coarse = self.backbone.levels(images - 0.5)[1:]
+        x = self.lift(fine)  # (N, d, h, w)
+        if self.lift_coarse is not None:
+            x = x + functional.interpolate(self.lift_coarse(coarse[0]), x.shape[-2:])
         mask_logits = self.mask_head(x)  # (N, 1, h, w)
         if self.spatial:
             size = (x.shape[2], x.shape[3])
