@@ -18,6 +18,9 @@ _ONE_PLACE, _WORSE = 0.075, 0.75
 # The camera sees through a hand whose joints have nothing nearer than this behind them, metres,
 # most of at least so many.
 _BEHIND, _MOST, _LEAST = 0.06, 0.7, 10
+# No camera sees a hand whose joints have something so much nearer before them, metres. What a hand
+# holds is not that far before it.
+_BEFORE = 0.12
 
 
 def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
@@ -63,12 +66,28 @@ def seen_through(joints: Array, depth: View) -> bool:
         joints: (21, 3) metres, frame of the results.
         depth: view of the depth camera.
     """
+    farther = _farther(joints, depth)
+    return len(farther) >= _LEAST and bool((farther > _BEHIND).mean() >= _MOST)
+
+
+def covered(joints: Array, depth: View) -> bool:
+    """Say whether a depth image shows something far before a hand, which no camera could see then.
+
+    Args:
+        joints: (21, 3) metres, frame of the results.
+        depth: view of the depth camera.
+    """
+    farther = _farther(joints, depth)
+    return len(farther) >= _LEAST and bool((farther < -_BEFORE).mean() >= _MOST)
+
+
+def _farther(joints: Array, depth: View) -> Array:
+    """Return how much farther, metres, than joints (21, 3) the image measures, where it does."""
     seen = joints @ depth.rotation.T + depth.translation
     seen = seen[seen[:, 2] > 0.0]
     measured = sample(depth.depth_measurement(), seen[:, :2] / seen[:, 2:])
     known = np.isfinite(measured) & (measured > 0.0)
-    beyond = known & (measured > seen[:, 2] + _BEHIND)
-    return bool(known.sum() >= _LEAST and beyond.sum() >= _MOST * known.sum())
+    return (measured - seen[:, 2])[known]
 
 
 def _apart(fit: Fit, one: int, other: int) -> float:

@@ -1,9 +1,9 @@
-"""Plausibility: two tracks of one hand, and hands that the depth camera sees through."""
+"""Plausibility: two tracks of one hand; hands that the depth camera sees through or cannot see."""
 
 import numpy as np
 import pytest
 
-from hand_pose_ros.estimators.plausibility import crowded_out, doubles, seen_through
+from hand_pose_ros.estimators.plausibility import covered, crowded_out, doubles, seen_through
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.hand_model.fitting import Fit
 from hand_pose_ros.hand_model.kinematics import HandState
@@ -69,3 +69,16 @@ def test_what_hides_a_hand_and_what_was_not_measured_do_not_speak_against_it(dep
     assert not seen_through(hand * [1, 1, -1], depth)  # behind the camera
     nothing = views_of(frame(0, depth=dark('depth')))['depth']
     assert not seen_through(hand - np.array([0.0, 0.0, 0.15]), nothing)
+
+
+def test_no_camera_sees_a_hand_far_behind_what_is_measured(depth):
+    hand = TRUTH[1].joints
+    behind = np.array([0.0, 0.0, 0.2])
+    assert covered(hand + behind, depth)
+    assert not covered(hand, depth)
+    assert not covered(hand + behind / 3, depth)  # behind what it holds
+    assert not covered(hand - behind, depth)
+    assert not covered(hand + behind + np.array([5.0, 0.0, 0.0]), depth)  # outside of the image
+    assert not covered((hand + behind) * [1, 1, -1], depth)  # behind the camera
+    nothing = views_of(frame(0, depth=dark('depth')))['depth']
+    assert not covered(hand + behind, nothing)
