@@ -133,7 +133,7 @@ def wildhands_targets(
         rotations=rotations,
         betas=batch.betas.nan_to_num(0.0),
         camera=camera.nan_to_num(0.0, 0.0, 0.0),
-        translation=batch.translation.nan_to_num(0.0),
+        translation=batch.translation.nan_to_num(0.0, 0.0, 0.0),
         joints=batch.joints.nan_to_num(0.0),
         joints_known=joints_known,
         pixels=pixels.nan_to_num(0.0, 0.0, 0.0),
