@@ -44,7 +44,12 @@ def features(network: TherFormer, images: Tensor) -> Tensor:
     """Return what is lifted to tokens, (N h w, C), of images (N, 1, H, W) less 0.5."""
     fine, coarse = network.backbone.levels(images)[1:]
     both = torch.cat([fine, functional.interpolate(coarse, fine.shape[-2:])], dim=1)
-    return functional.pad(both, (0, 0, 0, 0, 0, 1), value=1.0).permute(0, 2, 3, 1).flatten(0, 2)
+    return cells(functional.pad(both, (0, 0, 0, 0, 0, 1), value=1.0))
+
+
+def cells(maps: Tensor) -> Tensor:
+    """Return the cells (N h w, C) of maps (N, C, h, w)."""
+    return maps.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def main() -> None:
@@ -77,9 +82,7 @@ def main() -> None:
         for batch in batches_of(source, 8, torch.device('cpu')):
             images = batch.image.mean(dim=1, keepdim=True) - 0.5
             given = features(network, images)
-            wanted = (
-                old.network.lift(old.network.backbone(images)).permute(0, 2, 3, 1).flatten(0, 2)
-            )
+            wanted = cells(old.network.lift(old.network.backbone(images)))
             products = products + (given.T @ torch.cat([given, wanted], dim=1)).double()
         assert isinstance(products, Tensor)
         squares = products[:, : len(products)]

@@ -66,8 +66,7 @@ def seen_through(joints: Array, depth: View) -> bool:
         joints: (21, 3) metres, frame of the results.
         depth: view of the depth camera.
     """
-    farther = _farther(joints, depth)
-    return len(farther) >= _LEAST and bool((farther > _BEHIND).mean() >= _MOST)
+    return _most(_farther(joints, depth) > _BEHIND)
 
 
 def covered(joints: Array, depth: View) -> bool:
@@ -77,8 +76,11 @@ def covered(joints: Array, depth: View) -> bool:
         joints: (21, 3) metres, frame of the results.
         depth: view of the depth camera.
     """
-    farther = _farther(joints, depth)
-    return len(farther) >= _LEAST and bool((farther < -_BEFORE).mean() >= _MOST)
+    return _most(_farther(joints, depth) < -_BEFORE)
+
+
+def _most(flags: NDArray[np.bool_]) -> bool:
+    return len(flags) >= _LEAST and bool(flags.mean() >= _MOST)
 
 
 def _farther(joints: Array, depth: View) -> Array:

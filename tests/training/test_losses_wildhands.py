@@ -227,9 +227,14 @@ def test_3d_joints_are_compared_without_their_wrist():
     assert float(loss_of(output, batch, views)['joints_3d']) < 1e-10
 
 
+def with_only(**weights):
+    """The configuration in which nothing else costs anything."""
+    others = dict.fromkeys(TERMS - {'initial_camera'} | {'mask', 'grasp'}, 0.0)
+    return dataclasses.replace(CONFIG, **others, **weights)
+
+
 def test_joint_distances_are_mpjpe_and_let_no_hand_outweigh_the_others():
-    alone = dict.fromkeys(TERMS - {'initial_camera'}, 0.0) | {'mask': 0.0, 'grasp': 0.0}
-    config = dataclasses.replace(CONFIG, joint_distance=2.0, **alone)
+    config = with_only(joint_distance=2.0)
     batch, views = labelled()
     output = perfect(batch, views)
     assert 'joint_distance' not in loss_of(output, batch, views)
@@ -248,8 +253,7 @@ def test_joint_distances_are_mpjpe_and_let_no_hand_outweigh_the_others():
 
 
 def test_distances_of_places_count_in_metres_and_let_no_hand_outweigh_the_others():
-    alone = dict.fromkeys(TERMS - {'initial_camera'}, 0.0) | {'mask': 0.0, 'grasp': 0.0}
-    config = dataclasses.replace(CONFIG, place_distance=2.0, **alone)
+    config = with_only(place_distance=2.0)
     batch, views = labelled()
     output = perfect(batch, views)
     assert 'place_distance' not in loss_of(output, batch, views)
