@@ -14,7 +14,7 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.network_hands import NetworkHand
-from hand_pose_ros.estimators.plausibility import covered, crowded_out, doubles, seen_through
+from hand_pose_ros.estimators.plausibility import contradicted, crowded_out, doubles
 from hand_pose_ros.estimators.results import Draft, ResultMaker, tracked_score
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -429,7 +429,7 @@ class HandFollower:
         if depth is not None:
             # Where it is when the depth image is taken.
             there = fit.joints[row] + hand.rate[3:6] * depth.lag
-            if seen_through(there, depth) or covered(there, depth):
+            if contradicted(there, depth):
                 return False
         if not hand.is_recognised:
             held = fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10

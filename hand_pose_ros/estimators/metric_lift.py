@@ -17,7 +17,6 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.network_hands import NetworkHand
 from hand_pose_ros.estimators.network_measurements import joint_measurements, pixel_measurements
-from hand_pose_ros.estimators.plausibility import covered
 from hand_pose_ros.estimators.rig_views import View, camera_arrays
 from hand_pose_ros.hand_model.fitting import Fit, Measurements, Prior, Problem
 from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_states
@@ -234,7 +233,7 @@ class MetricLift:
         free = self._fit([hands[row] for row in doubted], views, None)
         for place, row in enumerate(doubted):
             gain = hands[row].belief(free, place) - hands[row].belief(fit, row)
-            if gain > _DISBELIEF and not covered(free.joints[place], depth):
+            if gain > _DISBELIEF:
                 fit = fit.with_hand(row, free, place)
         return fit
 

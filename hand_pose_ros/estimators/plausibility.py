@@ -15,12 +15,11 @@ Array = NDArray[np.float64]
 # Two hands whose joints are nearer than this on average can hardly be two, metres, and so much less
 # of the surface of the one that is not there agrees with the depth image.
 _ONE_PLACE, _WORSE = 0.075, 0.75
-# The camera sees through a hand whose joints have nothing nearer than this behind them, metres,
-# most of at least so many.
-_BEHIND, _MOST, _LEAST = 0.06, 0.7, 10
-# No camera sees a hand whose joints have something so much nearer before them, metres. What a hand
-# holds is not that far before it.
-_BEFORE = 0.12
+# A camera sees through joints that have nothing nearer than this behind them, metres, and sees no
+# joints with something so much nearer before them: what a hand holds is not that far before it.
+_BEHIND, _BEFORE = 0.06, 0.12
+# Such joints speak against a hand if most of those with a measurement are, of at least so many.
+_MOST, _LEAST = 0.7, 10
 
 
 def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
@@ -57,39 +56,24 @@ def crowded_out(fit: Fit, rows: Mapping[int, int]) -> set[int]:
     return found
 
 
-def seen_through(joints: Array, depth: View) -> bool:
-    """Say whether a depth image sees what is far behind a hand instead of the hand.
+def contradicted(joints: Array, depth: View) -> bool:
+    """Say whether a depth image speaks against a hand.
 
-    Where nothing was measured and where something nearer hides the hand, it says nothing.
-
-    Args:
-        joints: (21, 3) metres, frame of the results.
-        depth: view of the depth camera.
-    """
-    return _most(_farther(joints, depth) > _BEHIND)
-
-
-def covered(joints: Array, depth: View) -> bool:
-    """Say whether a depth image shows something far before a hand, which no camera could see then.
+    It does where it sees most joints' places through the hand, or something so far before them
+    that no camera would see the hand; a wrong hand is often half of each. Where nothing was
+    measured it says nothing.
 
     Args:
         joints: (21, 3) metres, frame of the results.
         depth: view of the depth camera.
     """
-    return _most(_farther(joints, depth) < -_BEFORE)
-
-
-def _most(flags: NDArray[np.bool_]) -> bool:
-    return len(flags) >= _LEAST and bool(flags.mean() >= _MOST)
-
-
-def _farther(joints: Array, depth: View) -> Array:
-    """Return how much farther, metres, than joints (21, 3) the image measures, where it does."""
     seen = joints @ depth.rotation.T + depth.translation
     seen = seen[seen[:, 2] > 0.0]
     measured = sample(depth.depth_measurement(), seen[:, :2] / seen[:, 2:])
     known = np.isfinite(measured) & (measured > 0.0)
-    return (measured - seen[:, 2])[known]
+    farther = (measured - seen[:, 2])[known]
+    wrong = (farther > _BEHIND) | (farther < -_BEFORE)
+    return len(wrong) >= _LEAST and bool(wrong.mean() >= _MOST)
 
 
 def _apart(fit: Fit, one: int, other: int) -> float:

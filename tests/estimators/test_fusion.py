@@ -191,8 +191,9 @@ def test_a_hand_that_the_depth_camera_sees_through_is_not_there(make):
     assert [state['right'] for state in states] == ['tracked'] * 9
 
 
-def test_a_hand_far_behind_what_the_depth_camera_sees_is_not_there(make):
-    far = FakeFinder(shift=(0.0, 0.0, 0.25), noise=0.004, sides=(1,))
+@pytest.mark.parametrize('side', (0, 1))
+def test_a_hand_far_behind_what_the_depth_camera_sees_is_not_there(make, side):
+    far = FakeFinder(shift=(0.0, 0.0, 0.25), noise=0.004, sides=(side,))
     poses = follow(make(therformer=far), ('thermal', 'depth'), 6)
     assert all(pose.state != 'tracked' or error(pose) < 0.05 for pose in poses.values())
 

@@ -1,9 +1,9 @@
-"""Plausibility: two tracks of one hand; hands that the depth camera sees through or cannot see."""
+"""Plausibility: two tracks of one hand; hands that the depth image speaks against."""
 
 import numpy as np
 import pytest
 
-from hand_pose_ros.estimators.plausibility import covered, crowded_out, doubles, seen_through
+from hand_pose_ros.estimators.plausibility import contradicted, crowded_out, doubles
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.hand_model.fitting import Fit
 from hand_pose_ros.hand_model.kinematics import HandState
@@ -56,29 +56,26 @@ def test_of_two_hands_in_one_place_the_one_with_less_surface_is_not_there(apart,
     assert crowded_out(fitted(apart, shown[::-1]), {8: 0, 3: 1}) == out
 
 
-def test_a_hand_is_seen_through_where_only_things_far_behind_it_are_measured(depth):
-    hand = TRUTH[1].joints
-    assert not seen_through(hand, depth)
-    assert seen_through(hand - np.array([0.0, 0.0, 0.15]), depth)  # in front of where it is
+BEFORE, BEHIND = np.array([0.0, 0.0, -0.15]), np.array([0.0, 0.0, 0.2])
 
 
-def test_what_hides_a_hand_and_what_was_not_measured_do_not_speak_against_it(depth):
-    hand = TRUTH[1].joints
-    assert not seen_through(hand + np.array([0.0, 0.0, 0.3]), depth)
-    assert not seen_through(hand + np.array([5.0, 0.0, 0.0]), depth)  # outside of the image
-    assert not seen_through(hand * [1, 1, -1], depth)  # behind the camera
+@pytest.mark.parametrize('side', (0, 1))
+def test_depth_contradicts_hands_far_before_and_far_behind_what_it_measures(depth, side):
+    hand = TRUTH[side].joints
+    assert not contradicted(hand, depth)
+    assert contradicted(hand + BEFORE, depth)
+    assert contradicted(hand + BEHIND, depth)
+    assert not contradicted(hand + BEHIND / 3, depth)  # behind what it holds
+    # Half of it before the table, half of it behind the hand that is there.
+    half = np.arange(21)[:, None] % 2
+    assert contradicted(hand + half * BEFORE + (1 - half) * BEHIND, depth)
+    assert not contradicted(hand + half * BEHIND, depth)
+
+
+@pytest.mark.parametrize('away', (BEFORE, BEHIND))
+def test_depth_that_was_not_measured_contradicts_nothing(depth, away):
+    hand = TRUTH[1].joints + away
+    assert not contradicted(hand + np.array([5.0, 0.0, 0.0]), depth)  # outside of the image
+    assert not contradicted(hand * [1, 1, -1], depth)  # behind the camera
     nothing = views_of(frame(0, depth=dark('depth')))['depth']
-    assert not seen_through(hand - np.array([0.0, 0.0, 0.15]), nothing)
-
-
-def test_no_camera_sees_a_hand_far_behind_what_is_measured(depth):
-    hand = TRUTH[1].joints
-    behind = np.array([0.0, 0.0, 0.2])
-    assert covered(hand + behind, depth)
-    assert not covered(hand, depth)
-    assert not covered(hand + behind / 3, depth)  # behind what it holds
-    assert not covered(hand - behind, depth)
-    assert not covered(hand + behind + np.array([5.0, 0.0, 0.0]), depth)  # outside of the image
-    assert not covered((hand + behind) * [1, 1, -1], depth)  # behind the camera
-    nothing = views_of(frame(0, depth=dark('depth')))['depth']
-    assert not covered(hand + behind, nothing)
+    assert not contradicted(hand, nothing)
