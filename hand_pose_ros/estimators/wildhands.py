@@ -41,6 +41,9 @@ _SMALL_PATCH, _SMALL, _LARGE = 112, (320, 240), (640, 480)
 # As a share of the box: joints this far from where the hand was said to be are believed by 1 / e.
 _DOUBTFUL = 0.3
 _HOLD = 1.0  # seconds it may follow its own answers alone
+# Where hardly a pixel of a colour image is brighter, nobody sees a hand in it; the network answers
+# with one all the same. Quantile and share of full brightness.
+_BRIGHTEST, _DARK = 0.99, 0.1
 
 
 class WildHandsRefiner:
@@ -106,10 +109,15 @@ class WildHandsRefiner:
         return found
 
     def see(self, view: View, pixels: Mapping[int, Array]) -> list[NetworkHand]:
-        """Return the hands that lie at pixels (21, 2) of the stream's own image, by side."""
+        """Return the hands that lie at pixels (21, 2) of the stream's own image, by side.
+
+        None where a colour image is dark.
+        """
         if not pixels:
             return []
         seen = self._rectifier.grey_values(view, self._modality)
+        if self._modality == 'rgb' and np.quantile(seen.pixels[::4, ::4], _BRIGHTEST) < _DARK:
+            return []
         places = np.full((2, JOINT_COUNT, 2), np.nan)
         for side, given in pixels.items():
             places[side] = seen.camera.distort(view.camera.undistort(given))

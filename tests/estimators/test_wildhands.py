@@ -222,10 +222,26 @@ def test_landmarks_place_hands_where_therformer_is_missing(networks, make):
     assert all(error(pose) < 1e-3 for pose in poses)
 
 
-def test_darkness_gives_no_nan(make):
+def test_an_image_without_anything_gives_no_nan(make):
     estimator, _ = make(FakeFinder())
-    for pose in estimator.estimate(frame(0, ('thermal',), rgb=dark('rgb'))):
+    grey = dark('rgb')
+    grey = replace(grey, image=np.full_like(grey.image, 128))
+    poses = estimator.estimate(frame(0, ('thermal',), rgb=grey))
+    assert len(poses) == 2
+    for pose in poses:
         assert np.isfinite(pose.joints).all() and np.isfinite(pose.vertices).all()
+
+
+def test_in_a_dark_image_no_hand_is_seen_however_sure_the_network_is(make):
+    estimator, network = make(FakeFinder())
+    assert estimator.estimate(frame(0, ('thermal',), rgb=dark('rgb'))) == []
+    assert network.calls == []
+    # One lamp in a dark room is light.
+    lit = dark('rgb')
+    image = lit.image.copy()
+    image[: len(image) // 10] = 200
+    poses = estimator.estimate(frame(1, ('thermal',), rgb=replace(lit, image=image)))
+    assert {pose.side for pose in poses} == {'left', 'right'}
 
 
 def test_places_of_one_hand_are_one(make):
