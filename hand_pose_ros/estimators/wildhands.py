@@ -23,7 +23,7 @@ from hand_pose_ros.estimators.network_runtime import device_of, load_model
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.hand_model.hand_pose import HandModelParameters
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
-from hand_pose_ros.networks.hand_crops import HandViews, hand_boxes, hand_views
+from hand_pose_ros.networks.hand_crops import HandViews, hand_boxes, hand_views, too_dark
 from hand_pose_ros.networks.rotations import axis_angle_from_rotation
 from hand_pose_ros.networks.wildhands import WildHandsOutput
 from hand_pose_ros.rig.frame import Modality
@@ -41,9 +41,6 @@ _SMALL_PATCH, _SMALL, _LARGE = 112, (320, 240), (640, 480)
 # As a share of the box: joints this far from where the hand was said to be are believed by 1 / e.
 _DOUBTFUL = 0.3
 _HOLD = 1.0  # seconds it may follow its own answers alone
-# Where hardly a pixel of a colour image is brighter, nobody sees a hand in it; the network answers
-# with one all the same. Quantile and share of full brightness.
-_BRIGHTEST, _DARK = 0.99, 0.1
 
 
 class WildHandsRefiner:
@@ -116,25 +113,26 @@ class WildHandsRefiner:
         if not pixels:
             return []
         seen = self._rectifier.grey_values(view, self._modality)
-        if self._modality == 'rgb' and np.quantile(seen.pixels[::4, ::4], _BRIGHTEST) < _DARK:
-            return []
         places = np.full((2, JOINT_COUNT, 2), np.nan)
         for side, given in pixels.items():
             places[side] = seen.camera.distort(view.camera.undistort(given))
         boxes = hand_boxes(torch.from_numpy(places), seen.camera.height, seen.camera.width)
         if not torch.isfinite(boxes).any():
             return []
-        output, cut = self._run(seen, boxes)
+        image = torch.from_numpy(np.atleast_3d(seen.pixels)).permute(2, 0, 1)[None]
+        if too_dark(image).any():
+            return []
+        output, cut = self._run(image, seen.camera.intrinsics, boxes)
         hands = (self._hand(view, seen, side, output, cut, places[side]) for side in pixels)
         return [hand for hand in hands if hand is not None]
 
     @torch.inference_mode()
-    def _run(self, seen: PinholeImage, boxes: torch.Tensor) -> tuple[WildHandsOutput, HandViews]:
-        image = torch.from_numpy(np.atleast_3d(seen.pixels)).permute(2, 0, 1)[None]
-        intrinsics = torch.from_numpy(seen.camera.intrinsics)[None].float()
+    def _run(
+        self, image: torch.Tensor, intrinsics: Array, boxes: torch.Tensor
+    ) -> tuple[WildHandsOutput, HandViews]:
         cut = hand_views(
             image.to(self._device),
-            intrinsics.to(self._device),
+            torch.from_numpy(intrinsics)[None].float().to(self._device),
             boxes[None].float().to(self._device),
             self._patch,
         )

@@ -20,6 +20,9 @@ from hand_pose_ros.errors import ModelError
 BOX_SCALE = 1.5
 # A hand counts as seen with as many joints in the image (section 2.8).
 FEWEST_JOINTS = 3
+# Nobody sees a hand in a colour image of which hardly a pixel is brighter: quantile, and share of
+# full brightness.
+_BRIGHTEST, _DARK = 0.99, 0.1
 
 
 class PatchFrame(NamedTuple):
@@ -181,6 +184,17 @@ def jitter_gains(
     gains = (1 + width * (2 * drawn - 1)).to(images.dtype).to(images.device, non_blocking=True)
     gains = gains.repeat_interleave(len(images) // len(draws), dim=0)
     return (images * gains[..., None, None]).clamp_(0.0, 1.0)
+
+
+def too_dark(images: Tensor) -> Tensor:
+    """Say which images (N, C, H, W) in 0..1 are of colour and show nothing, (N,) bool.
+
+    Networks answer with a hand there all the same, and learn nothing from it.
+    """
+    if images.shape[1] != 3:
+        return torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    sparse = images[..., ::4, ::4].flatten(1)
+    return sparse.quantile(_BRIGHTEST, dim=1) < _DARK
 
 
 def sample_boxes(images: Tensor, rows: Tensor, boxes: Tensor, size: int) -> Tensor:

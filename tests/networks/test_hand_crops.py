@@ -14,6 +14,7 @@ from hand_pose_ros.networks.hand_crops import (
     jitter_boxes,
     jitter_gains,
     sample_boxes,
+    too_dark,
     views_of_image,
 )
 
@@ -183,3 +184,13 @@ def test_gains_change_every_channel_of_a_clip_by_its_own_factor():
 def test_tensors_that_do_not_fit_are_refused():
     with pytest.raises(ModelError, match='2 images need boxes'):
         hand_views(torch.zeros(2, 3, 64, 64), K.expand(2, 3, 3), torch.zeros(1, 2, 4), 112)
+
+
+def test_colour_images_without_light_are_too_dark():
+    images = torch.full((4, 3, 48, 64), 0.05)
+    images[1] = 0.3
+    images[2, :, :8] = 0.5  # one lamp
+    images[3, :, 0, 0] = 1.0  # one bad pixel
+    assert too_dark(images).tolist() == [True, False, False, True]
+    # Values of other images are stretched: they say nothing about light.
+    assert too_dark(images[:, :1]).tolist() == [False] * 4

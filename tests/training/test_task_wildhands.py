@@ -97,6 +97,19 @@ def test_absent_hands_and_those_outside_do_not_count():
     assert torch.isfinite(found['joints'][2]).all()
 
 
+def test_dark_images_teach_nothing_unless_there_are_no_others():
+    own, batch = task(), hands(3)
+    batch.image[:] = 0.5
+    network = own.build_network().eval()
+    kept = batch.select(torch.tensor([0, 2]))
+    expected = own.loss(network, kept, torch.Generator().manual_seed(0))[0]
+    batch.image[1] = 0.05
+    found = own.loss(network, batch, torch.Generator().manual_seed(0))[0]
+    torch.testing.assert_close(found, expected)
+    batch.image[:] = 0.05
+    assert torch.isfinite(own.loss(network, batch, torch.Generator().manual_seed(0))[0])
+
+
 def test_mixed_precision_leaves_views_and_targets_in_full_precision(monkeypatch):
     own, batch = task(loss={'mask_size': 28}), hands(2)
     torch.manual_seed(0)

@@ -16,6 +16,7 @@ from hand_pose_ros.networks.hand_crops import (
     hand_views,
     jitter_boxes,
     jitter_gains,
+    too_dark,
 )
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.registry import create_network
@@ -103,8 +104,9 @@ class WildHandsTask:
     def loss(
         self, network: nn.Module, batch: ViewBatch, generator: Generator
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Return the loss of all labelled hands that have a box."""
+        """Return the loss of all labelled hands that have a box, in images light enough."""
         with torch.no_grad(), full_precision(batch.image):
+            batch = _lit(batch)
             views = self._views(batch, generator)
             targets = wildhands_targets(batch, views, self._options.loss)
         mesh = targets.mask is not None
@@ -144,6 +146,14 @@ class WildHandsTask:
         if generator is not None:
             boxes = jitter_boxes(boxes, generator, own.box_shift, own.box_resize)
         return hand_views(batch.image, batch.intrinsics, boxes, self.network_config.patch)
+
+
+def _lit(batch: ViewBatch) -> ViewBatch:
+    """Return the frames in which something can be seen; all of them where there is none."""
+    (rows,) = (~too_dark(batch.image)).nonzero(as_tuple=True)
+    if len(rows) in (0, len(batch.image)):
+        return batch
+    return dataclasses.replace(batch, frames=1).select(rows)
 
 
 def _turned(batch: ViewBatch, angles: Tensor) -> ViewBatch:
