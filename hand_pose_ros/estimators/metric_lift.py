@@ -205,17 +205,43 @@ class MetricLift:
         they are laid onto the surface more exactly, if the options say so.
         """
         fit = self._coarse(hands, views, depth)
-        seen = fit.depth_share > 0.0
-        if depth is None or not self._config.near_iterations or not seen.any():
+        shown = [row for row, share in enumerate(fit.depth_share) if share > 0.0]
+        if depth is None or not self._config.near_iterations or not shown:
             return fit
-        there = [replace(hand, start=fit.state.take([row])) for row, hand in enumerate(hands)]
-        near = self._fit(there, views, depth, hand_clouds(depth, fit.joints, _CLOUD))
-        for row, hand in enumerate(hands):
+        clouds = hand_clouds(depth, fit.joints, _CLOUD)
+        tried = [
+            (row, start)
+            for row in shown
+            for start in (fit.state.take([row]), *self._posed(hands[row], fit, row, views))
+        ]
+        near = self._fit(
+            [replace(hands[row], start=start) for row, start in tried], views, depth,
+            clouds[[row for row, _ in tried]],
+        )  # fmt: skip
+        for row in shown:
+            places = [place for place, (own, _) in enumerate(tried) if own == row]
+            best = min(places, key=near.cost.__getitem__)
             # Not where the depth image was given up, or leaves the networks now.
-            lost = hand.belief(fit, row) - hand.belief(near, row)
-            if seen[row] and lost < _DISBELIEF:
-                fit = fit.with_hand(row, near, row)
+            lost = hands[row].belief(fit, row) - hands[row].belief(near, best)
+            if lost < _DISBELIEF:
+                fit = fit.with_hand(row, near, best)
         return fit
+
+    def _posed(
+        self, hand: HandEvidence, fit: Fit, row: int, views: dict[str, View]
+    ) -> list[HandState]:
+        """Return poses that networks which know distances show, from the one of a fit.
+
+        Fingers that were bent otherwise than expected seldom find out of it in a fit.
+        """
+        found = []
+        for seen in hand.joints:
+            if seen.noise.along < _SURE_PLACE:
+                alone = replace(hand, landmarks={}, joints=(seen,))
+                start = fit.state.take([row])
+                posed, best = self._cold(alone, start, views, None, self._config.noise)
+                found.append(posed.state.take([best]))
+        return found
 
     def _coarse(
         self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
