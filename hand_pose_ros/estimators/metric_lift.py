@@ -209,17 +209,14 @@ class MetricLift:
         if depth is None or not self._config.near_iterations or not shown:
             return fit
         clouds = hand_clouds(depth, fit.joints, _CLOUD)
-        tried = [
-            (row, start)
-            for row in shown
-            for start in (fit.state.take([row]), *self._posed(hands[row], fit, row, views))
-        ]
+        starts = [(row, fit.state.take([row])) for row in shown]
+        starts += self._posed(hands, fit, shown, views)
         near = self._fit(
-            [replace(hands[row], start=start) for row, start in tried], views, depth,
-            clouds[[row for row, _ in tried]],
+            [replace(hands[row], start=start) for row, start in starts], views, depth,
+            clouds[[row for row, _ in starts]],
         )  # fmt: skip
         for row in shown:
-            places = [place for place, (own, _) in enumerate(tried) if own == row]
+            places = [place for place, (own, _) in enumerate(starts) if own == row]
             best = min(places, key=near.cost.__getitem__)
             # Not where the depth image was given up, or leaves the networks now.
             lost = hands[row].belief(fit, row) - hands[row].belief(near, best)
@@ -228,20 +225,23 @@ class MetricLift:
         return fit
 
     def _posed(
-        self, hand: HandEvidence, fit: Fit, row: int, views: dict[str, View]
-    ) -> list[HandState]:
-        """Return poses that networks which know distances show, from the one of a fit.
+        self, hands: Sequence[HandEvidence], fit: Fit, rows: Sequence[int], views: dict[str, View]
+    ) -> list[tuple[int, HandState]]:
+        """Return, with their rows, the poses that networks which know distances show alone.
 
-        Fingers that were bent otherwise than expected seldom find out of it in a fit.
+        Fingers that were expected to be bent otherwise seldom find out of it in a fit to all.
         """
-        found = []
-        for seen in hand.joints:
-            if seen.noise.along < _SURE_PLACE:
-                alone = replace(hand, landmarks={}, joints=(seen,))
-                start = fit.state.take([row])
-                posed, best = self._cold(alone, start, views, None, self._config.noise)
-                found.append(posed.state.take([best]))
-        return found
+        alone = [
+            (row, replace(hands[row], landmarks={}, joints=(seen,), elapsed=None,
+                          start=fit.state.take([row])))
+            for row in rows
+            for seen in hands[row].joints
+            if seen.noise.along < _SURE_PLACE
+        ]  # fmt: skip
+        if not alone:
+            return []
+        posed = self._fit([hand for _, hand in alone], views, None)
+        return [(row, posed.state.take([place])) for place, (row, _) in enumerate(alone)]
 
     def _coarse(
         self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
