@@ -1,6 +1,6 @@
 """The shipped networks on the simulator's test split: people and motions that no training has seen.
 
-    .venv/bin/python -m benchmarks.networks [--clips 64] [--networks therformer,densereg]
+    .venv/bin/python -m benchmarks.networks [--clips 384] [--networks therformer,densereg]
         [--settings office,darkness,sun_glare,gloves,kitchen] [--cache FOLDER] [--json FILE]
 
 Errors are those of ``hand-pose evaluate``: TherFormer sees windows of thermal images, WildHands and
@@ -60,7 +60,7 @@ def verdicts(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, bool]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and return 0 when every target holds."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('--clips', type=int, default=64, help='clips a setting')
+    parser.add_argument('--clips', type=int, default=384, help='clips a setting')
     parser.add_argument('--networks', default=','.join(TARGETS))
     parser.add_argument('--settings', default=','.join(SETTINGS[:-1]))
     parser.add_argument('--cache', type=Path, help='keeps the rendered clips (default: nowhere)')
