@@ -88,6 +88,11 @@ class HandEvidence:
         looks += [hand.presence for hand in self.joints if hand.finds]
         return max(looks, default=0.0)
 
+    @property
+    def sure(self) -> list[NetworkHand]:
+        """What networks saw that know distances."""
+        return [hand for hand in self.joints if hand.noise.along < _SURE_PLACE]
+
     def belief(self, fit: Fit, row: int) -> float:
         """Return the mean weight in 0..1 that a fit, whose row this is, gave what was seen."""
         total = fit.point_weights[:, row].sum() + fit.joint_weights[:, row].sum()
@@ -235,8 +240,7 @@ class MetricLift:
             (row, replace(hands[row], landmarks={}, joints=(seen,), elapsed=None,
                           start=fit.state.take([row])))
             for row in rows
-            for seen in hands[row].joints
-            if seen.noise.along < _SURE_PLACE
+            for seen in hands[row].sure
         ]  # fmt: skip
         if not alone:
             return []
@@ -272,10 +276,10 @@ class MetricLift:
         """
         tried: list[tuple[int, HandEvidence]] = []
         for row, hand in enumerate(hands):
-            for seen in hand.joints:
+            for seen in hand.sure:
                 joints = seen.joints_in(views[seen.stream])
                 apart = np.linalg.norm(fit.joints[row] - joints, axis=1).mean()
-                if seen.noise.along < _SURE_PLACE and apart > _ELSEWHERE:
+                if apart > _ELSEWHERE:
                     starts = states_at_joints(self.model, hand.side, joints, hand.expected.shape[0])
                     tried += [
                         (row, replace(hand, start=starts.take([number])))

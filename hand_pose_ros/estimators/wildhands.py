@@ -108,7 +108,7 @@ class WildHandsRefiner:
     def see(self, view: View, pixels: Mapping[int, Array]) -> list[NetworkHand]:
         """Return the hands that lie at pixels (21, 2) of the stream's own image, by side.
 
-        None where a colour image is dark.
+        It sees none in a dark colour image.
         """
         if not pixels:
             return []
