@@ -20,10 +20,10 @@ LIFT = MetricLift(
 KNOWN = 100.0 * np.eye(LIFT.model.shapes)
 
 
-def misjudged(side, bend, noise):
+def misjudged(side, bend):
     """A hand whose fingers were expected to be bent by so much more, rad, and the views of it."""
     views = views_of(frame(0))
-    seen = replace(FakeRefiner('depth').hand(side, views), noise=noise)
+    seen = replace(FakeRefiner('depth').hand(side, views), noise=CLOSE)
     shape = np.zeros(LIFT.model.shapes)
     true = LIFT.start_at_joints(side, views['depth'], seen, None, shape, KNOWN)
     angles = np.clip(true.angles + bend, LIFT.model.lower, LIFT.model.upper)
@@ -42,7 +42,7 @@ def fitted_error(hand, views):
 
 @pytest.mark.parametrize('side', (0, 1))
 def test_fingers_that_were_expected_in_a_fist_are_found_where_a_sure_network_sees_them(side):
-    hand, views = misjudged(side, 1.3, CLOSE)
+    hand, views = misjudged(side, 1.3)
     expected = LIFT.model.landmarks(hand.expected, np.array([side]))[0]
     assert np.linalg.norm(expected - TRUTH[side].joints, axis=1).mean() > 0.05
     assert fitted_error(hand, views) < 0.005
@@ -50,4 +50,4 @@ def test_fingers_that_were_expected_in_a_fist_are_found_where_a_sure_network_see
 
 @pytest.mark.parametrize('side', (0, 1))
 def test_a_right_expectation_stays(side):
-    assert fitted_error(*misjudged(side, 0.0, CLOSE)) < 0.003
+    assert fitted_error(*misjudged(side, 0.0)) < 0.003
