@@ -82,7 +82,7 @@ def main() -> None:
         for batch in batches_of(source, 8, torch.device('cpu')):
             images = batch.image.mean(dim=1, keepdim=True) - 0.5
             given = features(network, images)
-            wanted = cells(old.network.lift(old.network.backbone(images)))
+            wanted = cells(old.network.lifted(images))
             products = products + (given.T @ torch.cat([given, wanted], dim=1)).double()
         assert isinstance(products, Tensor)
         squares = products[:, : len(products)]

@@ -206,22 +206,21 @@ class MetricLift:
         """Fit all hands together, each from its expected state.
 
         A hand that networks see in 3D is also fitted without the depth image, where a fit with it
-        leaves them: a surface that is not the hand's own may pull it away. From where they are then
-        they are laid onto the surface more exactly, if the options say so.
+        leaves them: a surface that is not the hand's own may pull it away. From where they are
+        then, and from the poses of networks that know distances, they are laid onto the surface
+        more exactly, if the options say so; of each hand the cheapest fit counts.
         """
         fit = self._coarse(hands, views, depth)
         shown = [row for row, share in enumerate(fit.depth_share) if share > 0.0]
         if depth is None or not self._config.near_iterations or not shown:
             return fit
         clouds = hand_clouds(depth, fit.joints, _CLOUD)
-        starts = [(row, fit.state.take([row])) for row in shown]
-        starts += self._posed(hands, fit, shown, views)
-        near = self._fit(
-            [replace(hands[row], start=start) for row, start in starts], views, depth,
-            clouds[[row for row, _ in starts]],
-        )  # fmt: skip
+        tried = [(row, replace(hands[row], start=fit.state.take([row]))) for row in shown]
+        tried += self._posed(tried, views)
+        rows = [row for row, _ in tried]
+        near = self._fit([hand for _, hand in tried], views, depth, clouds[rows])
         for row in shown:
-            places = [place for place, (own, _) in enumerate(starts) if own == row]
+            places = [place for place, own in enumerate(rows) if own == row]
             best = min(places, key=near.cost.__getitem__)
             # Not where the depth image was given up, or leaves the networks now.
             lost = hands[row].belief(fit, row) - hands[row].belief(near, best)
@@ -230,22 +229,23 @@ class MetricLift:
         return fit
 
     def _posed(
-        self, hands: Sequence[HandEvidence], fit: Fit, rows: Sequence[int], views: dict[str, View]
-    ) -> list[tuple[int, HandState]]:
-        """Return, with their rows, the poses that networks which know distances show alone.
+        self, tried: Sequence[tuple[int, HandEvidence]], views: dict[str, View]
+    ) -> list[tuple[int, HandEvidence]]:
+        """Return hands, with their rows, as each network that knows distances alone shows them.
 
         Fingers that were expected to be bent otherwise seldom find out of it in a fit to all.
         """
-        alone = [
-            (row, replace(hands[row], landmarks={}, joints=(seen,), elapsed=None,
-                          start=fit.state.take([row])))
-            for row in rows
-            for seen in hands[row].sure
-        ]  # fmt: skip
-        if not alone:
+        pairs = [(row, hand, seen) for row, hand in tried for seen in hand.sure]
+        if not pairs:
             return []
-        posed = self._fit([hand for _, hand in alone], views, None)
-        return [(row, posed.state.take([place])) for place, (row, _) in enumerate(alone)]
+        alone = [
+            replace(hand, landmarks={}, joints=(seen,), elapsed=None) for _, hand, seen in pairs
+        ]
+        posed = self._fit(alone, views, None).state
+        return [
+            (row, replace(hand, start=posed.take([place])))
+            for place, (row, hand, _) in enumerate(pairs)
+        ]
 
     def _coarse(
         self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None

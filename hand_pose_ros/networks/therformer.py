@@ -286,6 +286,17 @@ class TherFormer(nn.Module):
         """
         return self._encode(images)[:2]
 
+    def lifted(self, images: Tensor) -> Tensor:
+        """Return the tokens' first values (N, d, h, w) for images (N, input_channels, H, W).
+
+        Images are in -0.5..0.5; what a third stage sees comes to the resolution of the second.
+        """
+        fine, *coarse = self.backbone.levels(images)[1:]
+        tokens: Tensor = self.lift(fine)
+        if self.lift_coarse is None:
+            return tokens
+        return tokens + functional.interpolate(self.lift_coarse(coarse[0]), tokens.shape[-2:])
+
     def _encode(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         if images.ndim != 4 or images.shape[1] != 3:
             raise ModelError(
@@ -295,10 +306,7 @@ class TherFormer(nn.Module):
         _check_size((images.shape[2], images.shape[3]))
         if self.config.input_channels == 1:
             images = images.mean(dim=1, keepdim=True)
-        fine, *coarse = self.backbone.levels(images - 0.5)[1:]
-        x = self.lift(fine)  # (N, d, h, w)
-        if self.lift_coarse is not None:
-            x = x + functional.interpolate(self.lift_coarse(coarse[0]), x.shape[-2:])
+        x = self.lifted(images - 0.5)  # (N, d, h, w)
         mask_logits = self.mask_head(x)  # (N, 1, h, w)
         if self.spatial:
             size = (x.shape[2], x.shape[3])
