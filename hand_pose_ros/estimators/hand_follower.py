@@ -14,7 +14,12 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.network_hands import NetworkHand
-from hand_pose_ros.estimators.plausibility import contradicted, crowded_out, doubles
+from hand_pose_ros.estimators.plausibility import (
+    agreement,
+    contradicted,
+    crowded_out,
+    doubles,
+)
 from hand_pose_ros.estimators.results import Draft, ResultMaker, tracked_score
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -398,9 +403,12 @@ class HandFollower:
                     draft = self._results.lost(track)
                 elif found is not None and fit is not None:
                     seen = evidence[found][1]
-                    draft = self._results.tracked(
-                        track, fit, found, seen, scores[found], depth, stamp
-                    )
+                    score = scores[found] * _agreement(seen, fit, found, depth)
+                    if seen.is_recognised and score < self.config.tracking.least_score:
+                        # The best guess there is, and a wrong one more often than not.
+                        draft = self._results.predicted(track, stamp)
+                    else:
+                        draft = self._results.tracked(track, fit, found, seen, score, depth, stamp)
                 elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
                     self._tracker.end(track)
                     self._blobs.remember(self._palm(track), stamp)
@@ -426,11 +434,8 @@ class HandFollower:
         """Say whether the images show this hand: recognised for sure, or a surface in place."""
         if np.linalg.norm(fit.joints[row].mean(axis=0)) > self.config.reach:
             return False
-        if depth is not None:
-            # Where it is when the depth image is taken.
-            there = fit.joints[row] + hand.rate[3:6] * depth.lag
-            if contradicted(there, depth):
-                return False
+        if depth is not None and contradicted(_when_measured(hand, fit, row, depth), depth):
+            return False
         if not hand.is_recognised:
             held = fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10
             return bool(held) and not self._would_find(fit.joints[row])
@@ -463,3 +468,17 @@ class HandFollower:
             if self._is(name, 'depth') and np.isfinite(view.stream.image).any():
                 return view
         return None
+
+
+def _agreement(hand: HandEvidence, fit: Fit, row: int, depth: View | None) -> float:
+    """Return how far the depth image lets one believe in a fitted hand, 0..1."""
+    if depth is None:
+        return 1.0
+    there = _when_measured(hand, fit, row, depth)
+    return agreement(there, float(fit.depth_share[row]), depth)
+
+
+def _when_measured(hand: HandEvidence, fit: Fit, row: int, depth: View) -> Array:
+    """Return where a hand's joints (21, 3) are when the depth image is taken, metres."""
+    there: Array = fit.joints[row] + hand.rate[3:6] * depth.lag
+    return there

@@ -20,6 +20,8 @@ _ONE_PLACE, _WORSE = 0.075, 0.75
 _BEHIND, _BEFORE = 0.06, 0.12
 # Such joints speak against a hand if most of those with a measurement are, of at least so many.
 _MOST, _LEAST = 0.7, 10
+# A depth image agrees with this share of a right hand's surface, or more: the rest may be hidden.
+_AGREES = 0.4
 
 
 def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
@@ -67,13 +69,37 @@ def contradicted(joints: Array, depth: View) -> bool:
         joints: (21, 3) metres, frame of the results.
         depth: view of the depth camera.
     """
-    seen = joints @ depth.rotation.T + depth.translation
-    seen = seen[seen[:, 2] > 0.0]
-    measured = sample(depth.depth_measurement(), seen[:, :2] / seen[:, 2:])
-    known = np.isfinite(measured) & (measured > 0.0)
-    farther = (measured - seen[:, 2])[known]
+    farther = _farther(joints, depth)
+    farther = farther[np.isfinite(farther)]
     wrong = (farther > _BEHIND) | (farther < -_BEFORE)
     return len(wrong) >= _LEAST and bool(wrong.mean() >= _MOST)
+
+
+def agreement(joints: Array, share: float, depth: View) -> float:
+    """Return how far a depth image lets one believe in a hand, 0..1; 1 where it measures nothing.
+
+    Args:
+        joints: (21, 3) metres, frame of the results.
+        share: of the points of its surface that face the camera, those which the image agrees with.
+        depth: view of the depth camera.
+    """
+    measured = np.isfinite(_farther(joints, depth)).mean()
+    return float(1.0 - measured * (1.0 - min(share / _AGREES, 1.0)))
+
+
+def _farther(joints: Array, depth: View) -> Array:
+    """Return how much farther than joints (21, 3) a depth image measures, metres.
+
+    NaN where nothing was measured.
+    """
+    seen = joints @ depth.rotation.T + depth.translation
+    farther = np.full(len(joints), np.nan)
+    before = seen[:, 2] > 0.0
+    seen = seen[before]
+    measured = sample(depth.depth_measurement(), seen[:, :2] / seen[:, 2:])
+    known = np.isfinite(measured) & (measured > 0.0)
+    farther[before] = np.where(known, measured - seen[:, 2], np.nan)
+    return farther
 
 
 def _apart(fit: Fit, one: int, other: int) -> float:

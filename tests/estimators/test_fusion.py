@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hand_pose_ros.errors import HandPoseError, ModelError
-from hand_pose_ros.estimators import fusion, trained_models
+from hand_pose_ros.estimators import fusion, hand_follower, trained_models
 from hand_pose_ros.estimators.fusion import FusionEstimator
 from hand_pose_ros.estimators.fusion_stages import FusionStages
 from hand_pose_ros.estimators.network_hands import NetworkNoise, image_pixels
@@ -243,6 +243,25 @@ def test_a_hand_that_is_more_likely_wrong_than_right_is_not_tracked(make):
     believed = follow(make(options, therformer=finder, densereg=refiner), ('thermal', 'depth'))
     assert {pose.state for pose in believed.values()} == {'tracked'}
     assert all(0.3 < pose.score < 0.5 for pose in believed.values())
+
+
+def test_a_hand_of_which_depth_shows_little_is_followed_and_predicted_not_tracked(
+    make, monkeypatch
+):
+    finder, refiner = FakeFinder(), FakeRefiner('depth', noise=0.002)
+    estimator = make(therformer=finder, densereg=refiner)
+    shown = follow(estimator, ('thermal', 'depth'))
+    assert {pose.state for pose in shown.values()} == {'tracked'}
+    with monkeypatch.context() as patch:
+        patch.setattr(hand_follower, 'agreement', lambda joints, share, depth: 0.3)
+        for number in range(4, 24):  # longer than a hand is predicted that nothing shows
+            poses = estimator.estimate(frame(number, ('thermal', 'depth')))
+            assert [pose.state for pose in poses] == ['predicted'] * 2
+            assert all(pose.score <= 0.5 for pose in poses)
+            assert all(error(pose) < 0.012 for pose in poses)
+    again = estimator.estimate(frame(24, ('thermal', 'depth')))
+    assert {pose.side: pose.state for pose in again} == {'left': 'tracked', 'right': 'tracked'}
+    assert {pose.track_id for pose in again} == {pose.track_id for pose in shown.values()}
 
 
 def test_landmarks_of_one_image_alone_do_not_outvote_a_finder_that_sees_no_hand(make, networks):

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.estimators.plausibility import contradicted, crowded_out, doubles
+from hand_pose_ros.estimators.plausibility import (
+    agreement,
+    contradicted,
+    crowded_out,
+    doubles,
+)
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.hand_model.fitting import Fit
 from hand_pose_ros.hand_model.kinematics import HandState
@@ -79,3 +84,20 @@ def test_depth_that_was_not_measured_contradicts_nothing(depth, away):
     assert not contradicted(hand * [1, 1, -1], depth)  # behind the camera
     nothing = views_of(frame(0, depth=dark('depth')))['depth']
     assert not contradicted(hand, nothing)
+
+
+def test_a_depth_image_that_shows_little_of_a_hand_lets_one_believe_less_in_it(depth):
+    hand = TRUTH[1].joints
+    believed = [agreement(hand, share, depth) for share in (0.0, 0.1, 0.3, 0.5, 1.0)]
+    assert believed[0] < believed[1] < believed[2] < believed[3] == believed[4] == 1.0
+    assert believed[0] < 0.25  # nothing was measured at a few of its joints
+
+
+def test_a_depth_image_says_nothing_of_what_it_did_not_measure(depth):
+    hand = TRUTH[1].joints
+    nothing = views_of(frame(0, depth=dark('depth')))['depth']
+    assert agreement(hand, 0.0, nothing) == 1.0
+    assert agreement(hand + np.array([5.0, 0.0, 0.0]), 0.0, depth) == 1.0  # outside of the image
+    assert agreement(hand * [1, 1, -1], 0.0, depth) == 1.0  # behind the camera
+    half = hand + np.array([5.0, 0.0, 0.0]) * (np.arange(21)[:, None] < 10)
+    assert agreement(hand, 0.0, depth) < agreement(half, 0.0, depth) < 1.0
