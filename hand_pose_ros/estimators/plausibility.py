@@ -1,4 +1,4 @@
-"""Plausibility: which fitted hands cannot be there, by what the others and the depth image say."""
+"""Plausibility: what the other hands and the depth image say against a fitted hand."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -20,7 +20,7 @@ _ONE_PLACE, _WORSE = 0.075, 0.75
 _BEHIND, _BEFORE = 0.06, 0.12
 # Such joints speak against a hand if most of those with a measurement are, of at least so many.
 _MOST, _LEAST = 0.7, 10
-# A depth image agrees with this share of a right hand's surface, or more: the rest may be hidden.
+# A depth image agrees with so much of the surface of a hand that is there: more may be hidden.
 _AGREES = 0.4
 
 

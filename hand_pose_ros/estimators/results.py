@@ -40,7 +40,8 @@ class ResultMaker:
         """Prepare both hands' meshes."""
         self._model, self._config = model, config
         self._hands = [HandModel(mirrored(data)), HandModel(data)]
-        self._covariances: dict[int, Array] = {}
+        # When each track was last seen, and how surely.
+        self._seen: dict[int, tuple[int, Array]] = {}
 
     def tracked(
         self, track: Track, fit: Fit, row: int, seen: HandEvidence, score: float,
@@ -50,7 +51,7 @@ class ResultMaker:
         covariance = fit.joint_covariance[row] * self._config.inflation**2
         if not seen.is_recognised:
             covariance = covariance + np.eye(3) * 0.02**2
-        self._covariances[track.number] = covariance
+        self._seen[track.number] = stamp, covariance
         pixels = _pixels(seen)
         sources = [*seen.landmarks, *(name for name in pixels if name not in seen.landmarks)]
         if depth is not None and fit.depth_points[row] > 0 and depth.name not in sources:
@@ -70,12 +71,18 @@ class ResultMaker:
         return Draft(pose=pose, side=track.side, state=track.filtered(stamp))
 
     def predicted(self, track: Track, stamp: int) -> Draft | None:
-        """Return a hand that was not seen in this frame but is expected; None if it never was."""
-        if track.number not in self._covariances:
+        """Return a hand that was not seen in this frame but is expected; None if it never was.
+
+        One that is followed though the images speak against it becomes no surer by that, and no
+        less sure than one that was lost.
+        """
+        if track.number not in self._seen:
             return None
-        elapsed = (stamp - track.stamp) * 1e-9
-        covariance = self._covariances[track.number] + np.eye(3) * (_DRIFT * elapsed) ** 2
-        share = 1.0 - elapsed / max(self._config.tracking.prediction, 1e-9)
+        longest = self._config.tracking.prediction
+        since, covariance = self._seen[track.number]
+        unseen = min((stamp - since) * 1e-9, longest)
+        covariance = covariance + np.eye(3) * (_DRIFT * unseen) ** 2
+        share = 1.0 - (stamp - track.stamp) * 1e-9 / max(longest, 1e-9)
         score = track.presence * float(np.clip(share, 0.0, 1.0)) * 0.5
         pose = HandPose(
             side=SIDES[track.side],
@@ -90,7 +97,7 @@ class ResultMaker:
 
     def lost(self, track: Track) -> Draft | None:
         """Return the one report that a hand is lost, without its last pose; None if never seen."""
-        if self._covariances.pop(track.number, None) is None:
+        if self._seen.pop(track.number, None) is None:
             return None
         pose = HandPose(
             side=SIDES[track.side], track_id=track.number, state='lost', score=0.0, joints=None

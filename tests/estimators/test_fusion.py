@@ -259,6 +259,8 @@ def test_a_hand_of_which_depth_shows_little_is_followed_and_predicted_not_tracke
             assert [pose.state for pose in poses] == ['predicted'] * 2
             assert all(pose.score <= 0.5 for pose in poses)
             assert all(error(pose) < 0.012 for pose in poses)
+            assert all(pose.sigma.mean() > shown[pose.side].sigma.mean() for pose in poses)
+    assert all(0.05 < pose.sigma.mean() < 0.15 for pose in poses)  # as of one that was lost
     again = estimator.estimate(frame(24, ('thermal', 'depth')))
     assert {pose.side: pose.state for pose in again} == {'left': 'tracked', 'right': 'tracked'}
     assert {pose.track_id for pose in again} == {pose.track_id for pose in shown.values()}
