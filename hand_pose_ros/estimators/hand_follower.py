@@ -14,12 +14,7 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.network_hands import NetworkHand
-from hand_pose_ros.estimators.plausibility import (
-    agreement,
-    contradicted,
-    crowded_out,
-    doubles,
-)
+from hand_pose_ros.estimators.plausibility import agreement, contradicted, crowded_out, doubles
 from hand_pose_ros.estimators.results import Draft, ResultMaker, tracked_score
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -380,21 +375,39 @@ class HandFollower:
             del rows[number]
         return rows, ended
 
+    def _take_in(
+        self, stamp: int, evidence: list[tuple[Track, HandEvidence]], fit: Fit, depth: View | None
+    ) -> tuple[dict[int, int], list[float], set[int]]:
+        """Bring the tracks up to date whose fits are believed.
+
+        Returns:
+            rows by number of the tracks that the depth image agrees with enough, the scores of all
+            rows, and which tracks are doubles. Other tracks go on with the best guess there is,
+            which is wrong more often than not.
+        """
+        scores = self._scores(evidence, fit)
+        rows, ended = self._choose(evidence, fit, scores, depth)
+        for row, (track, hand) in enumerate(evidence):
+            if track.number in rows:
+                self._accept(track, hand, fit, row, stamp)
+        scores = [
+            scores[row] * _agreement(hand, fit, row, depth)
+            for row, (_, hand) in enumerate(evidence)
+        ]
+        sure = {n: row for n, row in rows.items() if self._is_sure(evidence[row][1], scores[row])}
+        return sure, scores, ended
+
     def _report(
         self, stamp: int, evidence: list[tuple[Track, HandEvidence]], fit: Fit | None,
         depth: View | None,
     ) -> list[Draft]:  # fmt: skip
         """Bring the tracks up to date and make the results."""
         with self._timer.stage('track'):
-            scores: list[float] = []
             rows: dict[int, int] = {}
+            scores: list[float] = []
             ended: set[int] = set()
             if fit is not None:
-                scores = self._scores(evidence, fit)
-                rows, ended = self._choose(evidence, fit, scores, depth)
-                for row, (track, hand) in enumerate(evidence):
-                    if track.number in rows:
-                        self._accept(track, hand, fit, row, stamp)
+                rows, scores, ended = self._take_in(stamp, evidence, fit, depth)
             drafts = []
             for track in list(self._tracker.tracks):
                 found = rows.get(track.number)
@@ -403,12 +416,9 @@ class HandFollower:
                     draft = self._results.lost(track)
                 elif found is not None and fit is not None:
                     seen = evidence[found][1]
-                    score = scores[found] * _agreement(seen, fit, found, depth)
-                    if seen.is_recognised and score < self.config.tracking.least_score:
-                        # The best guess there is, and a wrong one more often than not.
-                        draft = self._results.predicted(track, stamp)
-                    else:
-                        draft = self._results.tracked(track, fit, found, seen, score, depth, stamp)
+                    draft = self._results.tracked(
+                        track, fit, found, seen, scores[found], depth, stamp
+                    )
                 elif self._expired(track, stamp, self.config.tracking.prediction, track.stamp):
                     self._tracker.end(track)
                     self._blobs.remember(self._palm(track), stamp)
@@ -444,7 +454,11 @@ class HandFollower:
         confirmed = hand.is_found or len(hand.landmarks) > 1 or fit.depth_points[row] > 0
         if depth is not None and not confirmed and self._would_find(fit.joints[row]):
             return False
-        return score >= self.config.tracking.least_score
+        return self._is_sure(hand, score)
+
+    def _is_sure(self, hand: HandEvidence, score: float) -> bool:
+        """Say whether a hand scores enough; one that only depth holds was judged by its share."""
+        return not hand.is_recognised or score >= self.config.tracking.least_score
 
     def _would_find(self, joints: Array) -> bool:
         """Say whether networks looked for hands in an image that shows this place."""

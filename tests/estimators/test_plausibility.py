@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.estimators.plausibility import (
-    agreement,
-    contradicted,
-    crowded_out,
-    doubles,
-)
+from hand_pose_ros.estimators.plausibility import agreement, contradicted, crowded_out, doubles
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.hand_model.fitting import Fit
 from hand_pose_ros.hand_model.kinematics import HandState
