@@ -15,7 +15,7 @@ from hand_pose_ros.estimators.hand_search import LandmarkSearch
 from hand_pose_ros.estimators.landmark_model import load_landmark_model
 from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks import landmark_search
-from hand_pose_ros.estimators.landmarks_config import with_options
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig, with_options
 from hand_pose_ros.estimators.metric_lift import MetricLift
 from hand_pose_ros.estimators.network_config import ModelConfig
 from hand_pose_ros.estimators.network_hands import NetworkHand
@@ -101,6 +101,8 @@ class FusionEstimator(HandFollower):
         if not hashes:
             raise ModelError(f'fusion has nothing to see hands with: {_reasons(self.missing)}')
         self.model_hash = hashlib.sha256(''.join(hashes).encode()).hexdigest()
+        if not stages:  # how far landmarks alone err was measured by itself
+            options = replace(options, inflation=LandmarksConfig.inflation)
         timer = StageTimer(*stages, 'detect_2d', 'track', 'fit', 'mesh')
         lift = MetricLift(load_hand_model('right'), load_landmark_model(), modalities, options)
         finder: Any = stages.pop('therformer', None)

@@ -14,8 +14,19 @@ from hand_pose_ros.estimators.landmark_stream import HandLandmarks
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence, MetricLift
 from hand_pose_ros.estimators.network_hands import NetworkHand
-from hand_pose_ros.estimators.plausibility import agreement, contradicted, crowded_out, doubles
-from hand_pose_ros.estimators.results import Draft, ResultMaker, tracked_score
+from hand_pose_ros.estimators.plausibility import (
+    agreement,
+    contradicted,
+    crowded_out,
+    doubles,
+    in_place,
+)
+from hand_pose_ros.estimators.results import (
+    Draft,
+    ResultMaker,
+    stated_covariance,
+    tracked_score,
+)
 from hand_pose_ros.estimators.rig_views import View, views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
 from hand_pose_ros.estimators.time_jumps import is_jump
@@ -381,9 +392,9 @@ class HandFollower:
         """Bring the tracks up to date whose fits are believed.
 
         Returns:
-            rows by number of the tracks that the depth image agrees with enough, the scores of all
-            rows, and which tracks are doubles. Other tracks go on with the best guess there is,
-            which is wrong more often than not.
+            rows by number of the tracks that are still sure when the depth image has its say and
+            their uncertainty counts, the scores of all rows, and which tracks are doubles. Other
+            tracks go on with the best guess there is, which is wrong more often than not.
         """
         scores = self._scores(evidence, fit)
         rows, ended = self._choose(evidence, fit, scores, depth)
@@ -391,7 +402,7 @@ class HandFollower:
             if track.number in rows:
                 self._accept(track, hand, fit, row, stamp)
         scores = [
-            scores[row] * _agreement(hand, fit, row, depth)
+            scores[row] * _agreement(hand, fit, row, depth) * self._in_place(hand, fit, row)
             for row, (_, hand) in enumerate(evidence)
         ]
         sure = {n: row for n, row in rows.items() if self._is_sure(evidence[row][1], scores[row])}
@@ -459,6 +470,9 @@ class HandFollower:
     def _is_sure(self, hand: HandEvidence, score: float) -> bool:
         """Say whether a hand scores enough; one that only depth holds was judged by its share."""
         return not hand.is_recognised or score >= self.config.tracking.least_score
+
+    def _in_place(self, hand: HandEvidence, fit: Fit, row: int) -> float:
+        return in_place(stated_covariance(fit, row, hand, self.config.inflation))
 
     def _would_find(self, joints: Array) -> bool:
         """Say whether networks looked for hands in an image that shows this place."""

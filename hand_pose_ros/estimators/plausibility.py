@@ -1,4 +1,4 @@
-"""Plausibility: what the other hands and the depth image say against a fitted hand."""
+"""Plausibility: what other hands, depth and uncertainty say against a fitted hand."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -22,6 +22,8 @@ _BEHIND, _BEFORE = 0.06, 0.12
 _MOST, _LEAST = 0.7, 10
 # A depth image agrees with so much of the surface of a hand that is there: more may be hidden.
 _AGREES = 0.4
+# A hand as unsure as this (RMS of its joints, metres) is as likely out of place as in it.
+_UNSURE = 0.1
 
 
 def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
@@ -85,6 +87,16 @@ def agreement(joints: Array, share: float, depth: View) -> float:
     """
     measured = np.isfinite(_farther(joints, depth)).mean()
     return float(1.0 - measured * (1.0 - min(share / _AGREES, 1.0)))
+
+
+def in_place(covariance: Array) -> float:
+    """Return the probability that a hand as unsure as this is in its place.
+
+    Args:
+        covariance: (21, 3, 3) of its joints, square metres.
+    """
+    variance = np.trace(covariance, axis1=1, axis2=2).mean()
+    return float(1.0 / (1.0 + (variance / _UNSURE**2) ** 2))
 
 
 def _farther(joints: Array, depth: View) -> Array:

@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 _CONFIDENT = 0.02  # metres; a joint this uncertain is believed by half
 _HELD_SCORE = 0.3  # most for a hand without landmarks
 _DRIFT = 0.5  # metres a second by which a prediction becomes uncertain
+_ALONE = 1.5  # a fit leaves a hand no less sure than so many sigmas of the surest network
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +49,7 @@ class ResultMaker:
         depth: View | None, stamp: int,
     ) -> Draft:  # fmt: skip
         """Return a hand that was seen in this frame, with its ``tracked_score``."""
-        covariance = fit.joint_covariance[row] * self._config.inflation**2
+        covariance = stated_covariance(fit, row, seen, self._config.inflation)
         if not seen.is_recognised:
             covariance = covariance + np.eye(3) * 0.02**2
         self._seen[track.number] = stamp, covariance
@@ -146,6 +147,25 @@ def tracked_score(
         return _HELD_SCORE * float(fit.depth_share[row])
     belief = float(np.clip(seen.belief(fit, row) / 0.6, 0.0, 1.0))
     return float(np.clip(track.presence * belief * _in_view(_pixels(seen), views), 0.0, 1.0))
+
+
+def stated_covariance(fit: Fit, row: int, seen: HandEvidence, inflation: float) -> Array:
+    """Return the covariance (21, 3, 3) that a fitted hand is reported with, square metres.
+
+    Args:
+        fit, row: the hand.
+        seen: what it was fitted to.
+        inflation: factor on standard deviations: what a fit takes for independent errs alike. Of
+            that a network's joints alone have little.
+    """
+    covariance: Array = fit.joint_covariance[row] * inflation**2
+    surest = min((_variance(hand.covariance) for hand in seen.joints), default=np.inf)
+    return covariance * min(1.0, _ALONE**2 * surest / _variance(covariance))
+
+
+def _variance(covariance: Array) -> float:
+    """Return the mean over joints (21, 3, 3) of the variance in all directions."""
+    return float(np.trace(covariance, axis1=1, axis2=2).mean())
 
 
 def _pixels(seen: HandEvidence) -> dict[str, Array]:

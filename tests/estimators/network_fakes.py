@@ -78,7 +78,7 @@ class FakeFinder:
 
     def __init__(self, stream='thermal', noise=0.0, shift=(0.0, 0.0, 0.0), sides=(0, 1)):
         self.stream, self.noise, self.shift, self.sides = stream, noise, np.array(shift), sides
-        self.confidence = 0.9
+        self.confidence, self.along = 0.9, 0.03
         self.resets = 0
         self.generator = np.random.default_rng(0)
 
@@ -92,7 +92,7 @@ class FakeFinder:
             source=self.source, stream=self.stream, side=side, joints=joints,
             pixels=image_pixels(joints, views[self.stream]),
             confidence=np.full(21, self.confidence),
-            noise=NetworkNoise(across=0.01, along=0.03, shape=max(self.noise, 0.004)),
+            noise=NetworkNoise(across=0.01, along=self.along, shape=max(self.noise, 0.004)),
             spread=np.zeros(21), finds=self.finds,
         )  # fmt: skip
 

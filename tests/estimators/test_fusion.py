@@ -266,6 +266,37 @@ def test_a_hand_of_which_depth_shows_little_is_followed_and_predicted_not_tracke
     assert {pose.track_id for pose in again} == {pose.track_id for pose in shown.values()}
 
 
+def test_a_hand_whose_place_is_not_known_is_followed_and_predicted_not_tracked(make):
+    finder, refiner = FakeFinder(), FakeRefiner('depth', noise=0.002)
+    estimator = make(therformer=finder, densereg=refiner)
+    shown = follow(estimator, ('thermal', 'depth'))
+    assert {pose.state for pose in shown.values()} == {'tracked'}
+    finder.along = 0.2  # a network as sure of a hand as before, and not of its distance
+    for number in range(4, 24):  # without depth, longer than a hand is predicted that nothing shows
+        poses = estimator.estimate(frame(number, ('thermal',)))
+    assert [pose.state for pose in poses] == ['predicted'] * 2
+    assert all(0.05 < pose.sigma.mean() < 0.15 for pose in poses)
+    again = estimator.estimate(frame(24, ('thermal', 'depth')))
+    assert {pose.side: pose.state for pose in again} == {'left': 'tracked', 'right': 'tracked'}
+    assert {pose.track_id for pose in again} == {pose.track_id for pose in shown.values()}
+    sure = make({'inflation': 1.0}, therformer=finder, densereg=refiner)
+    poses = follow(sure, ('thermal', 'depth')).values()
+    assert {pose.state for pose in poses} == {'tracked'}
+
+
+@pytest.mark.parametrize('along', [0.03, 0.05])
+def test_a_hand_that_one_network_sees_is_no_less_sure_than_that_network(make, along):
+    """What a fit takes for independent errs alike, but not what one network says at once."""
+    finder = FakeFinder(noise=0.008)
+    finder.along = along
+    poses = follow(make(therformer=finder), ('thermal',))
+    assert poses.keys() == {'left', 'right'}
+    alone = np.sqrt(along**2 + 2 * 0.01**2 + 3 * 0.008**2) / np.sqrt(0.9)
+    for pose in poses.values():
+        stated = np.sqrt(np.trace(pose.covariance, axis1=1, axis2=2).mean())
+        assert stated == pytest.approx(1.5 * alone, rel=1e-3)
+
+
 def test_landmarks_of_one_image_alone_do_not_outvote_a_finder_that_sees_no_hand(make, networks):
     """Warm things have them too; a depth image without a surface there confirms nothing."""
     options, streams = {'palm_interval': 0.0}, ('thermal', 'depth')

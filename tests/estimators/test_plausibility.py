@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from hand_pose_ros.estimators.plausibility import agreement, contradicted, crowded_out, doubles
+from hand_pose_ros.estimators.plausibility import (
+    agreement,
+    contradicted,
+    crowded_out,
+    doubles,
+    in_place,
+)
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.hand_model.fitting import Fit
 from hand_pose_ros.hand_model.kinematics import HandState
@@ -96,3 +102,16 @@ def test_a_depth_image_says_nothing_of_what_it_did_not_measure(depth):
     assert agreement(hand * [1, 1, -1], 0.0, depth) == 1.0  # behind the camera
     half = hand + np.array([5.0, 0.0, 0.0]) * (np.arange(21)[:, None] < 10)
     assert agreement(hand, 0.0, depth) < agreement(half, 0.0, depth) < 1.0
+
+
+def test_a_hand_is_the_less_in_place_the_less_sure_its_joints_are():
+    certain, unsure, lost = (
+        in_place(np.tile(np.diag([1.0, 1.0, 98.0]) * 1e-2 * sigma**2, (21, 1, 1)))
+        for sigma in (0.05, 0.1, 0.2)
+    )
+    assert certain > 0.9 and unsure == pytest.approx(0.5) and 0.0 < lost < 0.1
+    assert in_place(np.zeros((21, 3, 3))) == 1.0
+    # One joint of many that is unsure takes little away.
+    one = np.zeros((21, 3, 3))
+    one[8] = np.eye(3) * 0.1**2
+    assert in_place(one) > 0.97
