@@ -16,9 +16,7 @@ from hand_pose_ros.hand_model.kinematics import FittingModel, HandState, stack_s
 Array = NDArray[np.float64]
 
 _LEAST_INSIDE = 0.5  # share of the joints that must lie in the image
-# Least presence of a hand whose place counts, and how well it must be known along the view to count
-# in all images, metres.
-_SEEN, _SURE = 0.5, 0.03
+_SEEN = 0.5  # least presence of a hand whose place counts
 # As parts of the region's side: how far landmarks may lie from where they are expected, and how
 # near the landmarks of two tracks may lie to each other.
 _FARTHEST, _SAME = 0.25, 0.10
@@ -107,7 +105,7 @@ def _surest(
         if not hand.finds
         and hand.presence > _SEEN
         and hand.stream in views
-        and (hand.stream == stream or hand.along < _SURE)
+        and (hand.stream == stream or hand.knows_distance)
     ]
     return min(usable, key=lambda hand: hand.along, default=None)
 

@@ -34,8 +34,8 @@ _FRAME = 1.0 / 30.0
 # without depth that believes the networks by so much more.
 _SURE, _SEEN, _DISBELIEF = 0.6, 0.5, 0.2
 _CLOUD = 150  # measured points of a hand that a near fit takes
-# A network that knows distances this well contradicts a fit this far from its joints, metres.
-_SURE_PLACE, _ELSEWHERE = 0.03, 0.03
+# A network that knows distances contradicts a fit this far from its joints, metres.
+_ELSEWHERE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +91,7 @@ class HandEvidence:
     @property
     def sure(self) -> list[NetworkHand]:
         """What networks saw that know distances."""
-        return [hand for hand in self.joints if hand.noise.along < _SURE_PLACE]
+        return [hand for hand in self.joints if hand.knows_distance]
 
     def belief(self, fit: Fit, row: int) -> float:
         """Return the mean weight in 0..1 that a fit, whose row this is, gave what was seen."""

@@ -19,6 +19,7 @@ _BLUR = 0.7, 4.0  # least and largest factor of how far a hand strays across the
 _VAGUE = 0.7, 3.0  # the same of how far its joints stray about their mean
 _LEAST_KNOWN = 0.1  # share of a map's precision that is always taken for the image's
 _LEAST_EXCESS = 2.0  # pixels of a map's spread over the least one that are always counted
+_KNOWN = 0.03  # metres by which the mean of a hand strays along the view where distances are seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +141,11 @@ class NetworkHand:
     def presence(self) -> float:
         """Probability in 0..1 that the hand is there."""
         return float(self.confidence.mean())
+
+    @property
+    def knows_distance(self) -> bool:
+        """Whether the network sees how far away hands are; others take it from their size."""
+        return self.noise.along < _KNOWN
 
     @property
     def doubt(self) -> Array:

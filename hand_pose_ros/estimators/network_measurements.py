@@ -14,6 +14,10 @@ Array = NDArray[np.float64]
 
 Seen = Sequence[Sequence[NetworkHand]]
 
+# What else is fitted (landmarks, maps, the surface) errs more alike than a fit takes it to. Beside it
+# joints of a network that knows distances count as if their standard deviation were so much of it.
+_TRUST = 0.45
+
 
 def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements | None:
     """Return the joints that networks saw in 3D.
@@ -31,8 +35,9 @@ def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements
     place = np.zeros((*count, 3, 3))
     for row, column, seen in _entries(hands, sources):
         joints[row, column] = seen.joints
-        shape[row, column] = np.eye(3) / seen.shape_sigma[:, None, None]
-        place[row, column] = _place_root(seen)
+        factor = _TRUST if seen.knows_distance else 1.0
+        shape[row, column] = np.eye(3) / (factor * seen.shape_sigma[:, None, None])
+        place[row, column] = _place_root(seen) / factor
     chosen = [views[stream] for _, stream in sources]
     return JointMeasurements(
         **camera_arrays(chosen),

@@ -111,6 +111,18 @@ def test_measurements_hold_each_networks_word_in_its_row():
     np.testing.assert_array_equal(made.lag, [0.01, 0.01])
 
 
+def test_a_network_that_knows_distances_counts_for_more_than_it_states():
+    views = {'thermal': VIEW}
+    known = replace(NOISE, along=0.004)
+    assert hand(noise=known).knows_distance and not hand().knows_distance
+    guessed = joint_measurements([[hand()]], views)
+    seen = joint_measurements([[hand(noise=known)]], views)
+    np.testing.assert_allclose(seen.shape, guessed.shape / 0.45)
+    root = 0.45 * seen.place[0, 0]
+    stated = hand(noise=known).place_covariance
+    np.testing.assert_allclose(np.linalg.inv(root.T @ root), stated, rtol=1e-6)
+
+
 def test_networks_that_know_pixels_better_leave_the_place_across_the_view_to_them():
     noise = NetworkNoise(across=0.02, along=0.06, shape=0.01, pixel=3.0)
     seen = hand('wildhands', noise=noise)
