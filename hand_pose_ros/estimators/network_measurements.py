@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 Seen = Sequence[Sequence[NetworkHand]]
 
-# What else is fitted (landmarks, maps, the surface) errs more alike than a fit takes it to. Beside it
+# What else is fitted (landmarks, maps, surface) errs more alike than a fit takes it to. Beside it
 # joints of a network that knows distances count as if their standard deviation were so much of it.
 _TRUST = 0.45
 
