@@ -14,9 +14,9 @@ Array = NDArray[np.float64]
 
 Seen = Sequence[Sequence[NetworkHand]]
 
-# What else is fitted (landmarks, maps, surface) errs more alike than a fit takes it to. Beside it
-# joints of a network that knows distances count as if their standard deviation were so much of it.
-_TRUST = 0.45
+# What else is fitted (landmarks, maps, surface) errs more alike than a fit takes it to. Beside it a
+# network that knows distances counts so many times.
+_TRUST = 5.0
 
 
 def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements | None:
@@ -33,17 +33,19 @@ def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements
     joints = np.zeros((*count, JOINT_COUNT, 3))
     shape = np.zeros((*count, JOINT_COUNT, 3, 3))
     place = np.zeros((*count, 3, 3))
+    trust = np.ones(len(sources))
     for row, column, seen in _entries(hands, sources):
         joints[row, column] = seen.joints
-        factor = _TRUST if seen.knows_distance else 1.0
-        shape[row, column] = np.eye(3) / (factor * seen.shape_sigma[:, None, None])
-        place[row, column] = _place_root(seen) / factor
+        shape[row, column] = np.eye(3) / seen.shape_sigma[:, None, None]
+        place[row, column] = _place_root(seen)
+        trust[row] = _TRUST if seen.knows_distance else 1.0
     chosen = [views[stream] for _, stream in sources]
     return JointMeasurements(
         **camera_arrays(chosen),
         joints=joints,
         shape=shape,
         place=place,
+        trust=trust,
     )
 
 

@@ -61,6 +61,8 @@ class JointMeasurements:
         shape: (S, B, 21, 3, 3) root of the precision of each joint about the mean of the measured
             ones, 1/m; zero where there is no measurement.
         place: (S, B, 3, 3) root of the precision of that mean, 1/m.
+        trust: (S,) how many times a network counts; which of its joints are believed is not its
+            matter.
         lag: (S,) seconds from the moment that is fitted to the image.
     """
 
@@ -69,6 +71,7 @@ class JointMeasurements:
     joints: Array
     shape: Array
     place: Array
+    trust: Array
     lag: Array
 
 
@@ -235,8 +238,10 @@ def joint_term(
     whiten = measured.shape.transpose(1, 0, 2, 3, 4)  # (B, S, 21, 3, 3)
     apart = (away - together[..., None]).transpose(0, 1, 3, 2)[..., None]
     residual = (whiten @ apart)[..., 0].transpose(0, 1, 3, 2)  # (B, S, 3, 21)
+    trust = measured.trust[:, None]
     cost, weight = robust((residual**2).sum(axis=2, keepdims=True), noise.point_reach)
-    root = np.sqrt(weight)
+    cost = cost * trust[..., None]
+    root = np.sqrt(weight * trust[..., None])
     slope = (whiten @ measured.rotation[None, :, None]).transpose(0, 1, 3, 4, 2) * root[:, :, None]
     steps = posed.jacobian[..., JOINTS]  # (B, P, 3, 21)
     middle = np.einsum('bsj,bpaj->bpsa', share, steps)
@@ -246,7 +251,8 @@ def joint_term(
     anchor = measured.place.transpose(1, 0, 2, 3)  # (B, S, 3, 3)
     residual = (anchor @ together[..., None])[..., 0]
     cost, weight_of_place = robust((residual**2).sum(axis=2, keepdims=True), noise.point_reach)
-    root = np.sqrt(weight_of_place)
+    cost = cost * trust
+    root = np.sqrt(weight_of_place * trust)
     slope = anchor @ measured.rotation[None] * root[..., None]  # (B, S, 3, 3)
     change = np.einsum('bsra,bpsa->bpsr', slope, middle)
     change = change.reshape(*change.shape[:2], -1)

@@ -1,5 +1,7 @@
 """Residuals of the fit: their gradients, robustness and what they do without data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -268,7 +270,8 @@ def seen_joints(noise: float = 0.01, offset=(0.0, 0.0, 0.0), seed: int = 1) -> J
     return JointMeasurements(
         rotation=rotation, translation=translation, joints=joints,
         shape=np.tile(np.diag([100.0, 80.0, 50.0]), (2, 2, 21, 1, 1)),
-        place=np.tile(np.diag([30.0, 30.0, 10.0]), (2, 2, 1, 1)), lag=np.zeros(2),
+        place=np.tile(np.diag([30.0, 30.0, 10.0]), (2, 2, 1, 1)), trust=np.ones(2),
+        lag=np.zeros(2),
     )  # fmt: skip
 
 
@@ -278,7 +281,7 @@ def joint_cost(data: JointMeasurements, step, noise: Noise):
 
 @pytest.mark.parametrize('reach', [1e3, 3.0])
 def test_the_joint_gradient_is_that_of_its_cost(reach):
-    data, noise = seen_joints(0.02), Noise(point_reach=reach)
+    data, noise = replace(seen_joints(0.02), trust=np.array([1.0, 3.0])), Noise(point_reach=reach)
     still = np.zeros((2, size_of()))
     numeric = numeric_gradient(lambda step: joint_cost(data, step, noise).cost, size_of())
     np.testing.assert_allclose(
@@ -298,6 +301,20 @@ def test_an_error_all_joints_share_counts_once_and_not_21_times():
     term = joint_cost(seen_joints(0.0, offset), np.zeros((2, size_of())), Noise(point_reach=1e3))
     expected = 0.5 * 2 * ((30 * 0.01) ** 2 + (10 * 0.02) ** 2)  # two networks
     np.testing.assert_allclose(term.cost, expected, rtol=1e-4)
+
+
+def test_trust_makes_a_network_count_more_often_and_its_joints_no_more_believed():
+    still, posed = np.zeros((2, size_of())), MODEL.pose(state(), SIDES, shape=True)
+    data = seen_joints(0.02)
+    once, twice = (
+        joint_cost(replace(data, trust=np.array(trust)), still, Noise())
+        for trust in ([1.0, 0.0], [2.0, 0.0])
+    )
+    for name in ('cost', 'gradient', 'hessian'):
+        np.testing.assert_allclose(getattr(twice, name), 2 * getattr(once, name))
+    _, believed = joint_term(posed, data, STILL, Noise())
+    _, trusted = joint_term(posed, replace(data, trust=np.array([9.0, 9.0])), STILL, Noise())
+    np.testing.assert_array_equal(trusted, believed)
 
 
 def test_a_joint_that_was_not_seen_says_nothing():
