@@ -299,7 +299,7 @@ class MetricLift:
     ) -> Fit:  # fmt: skip
         """Fit all hands; near, where points (B, K, 3) on them are given."""
         config, near = self._config, cloud is not None
-        measurements = replace(self._measurements(hands, views, depth), cloud=cloud)
+        measurements = replace(self._measurements(hands, views, depth, near), cloud=cloud)
         mean = stack_states([hand.expected for hand in hands])
         problem = Problem(
             model=self.model,
@@ -323,13 +323,14 @@ class MetricLift:
         return replace(fit, point_weights=fit.point_weights * np.isfinite(points.sigma))
 
     def _measurements(
-        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None
-    ) -> Measurements:
+        self, hands: Sequence[HandEvidence], views: dict[str, View], depth: View | None,
+        near: bool = False,
+    ) -> Measurements:  # fmt: skip
         joints = [hand.joints for hand in hands]
         return Measurements(
             points=self._points(hands, views),
             depth=depth.depth_measurement() if depth else None,
-            joints=joint_measurements(joints, views),
+            joints=joint_measurements(joints, views, near),
             pixels=pixel_measurements(joints, views),
         )
 

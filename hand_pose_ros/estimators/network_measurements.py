@@ -15,16 +15,20 @@ Array = NDArray[np.float64]
 Seen = Sequence[Sequence[NetworkHand]]
 
 # What else is fitted (landmarks, maps, surface) errs more alike than a fit takes it to. Beside it a
-# network that knows distances counts so many times.
+# network that knows distances counts so many times, near enough to find what it shows.
 _TRUST = 5.0
 
 
-def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements | None:
+def joint_measurements(
+    hands: Seen, views: dict[str, View], near: bool = False
+) -> JointMeasurements | None:
     """Return the joints that networks saw in 3D.
 
     Args:
         hands: for each of B hands what networks say about it; None comes out if that is nothing.
         views: the streams by name.
+        near: whether the fit starts near the hands: from far away it goes astray with networks that
+            count for more than they state.
     """
     sources = _sources(hands, pixels=False)
     if not sources:
@@ -38,7 +42,7 @@ def joint_measurements(hands: Seen, views: dict[str, View]) -> JointMeasurements
         joints[row, column] = seen.joints
         shape[row, column] = np.eye(3) / seen.shape_sigma[:, None, None]
         place[row, column] = _place_root(seen)
-        trust[row] = _TRUST if seen.knows_distance else 1.0
+        trust[row] = _TRUST if near and seen.knows_distance else 1.0
     chosen = [views[stream] for _, stream in sources]
     return JointMeasurements(
         **camera_arrays(chosen),

@@ -23,7 +23,7 @@ _MOST, _LEAST = 0.7, 10
 # A depth image agrees with so much of the surface of a hand that is there: more may be hidden.
 _AGREES = 0.4
 # A hand as unsure as this (RMS of its joints, metres) is as likely out of place as in it.
-_UNSURE = 0.1
+_UNSURE = 0.12
 
 
 def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:

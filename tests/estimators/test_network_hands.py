@@ -115,10 +115,10 @@ def test_a_network_that_knows_distances_counts_for_more_than_it_states():
     views = {'thermal': VIEW}
     known = replace(NOISE, along=0.004)
     assert hand(noise=known).knows_distance and not hand().knows_distance
-    guessed = joint_measurements([[hand()]], views)
-    seen = joint_measurements([[hand(noise=known)]], views)
-    np.testing.assert_allclose(seen.shape, guessed.shape)  # as sure as it states
-    assert (guessed.trust, seen.trust) == ([1.0], [5.0])
+    guessed = joint_measurements([[hand()]], views, near=True)
+    far, near = (joint_measurements([[hand(noise=known)]], views, near) for near in (False, True))
+    np.testing.assert_allclose(near.shape, guessed.shape)  # as sure as it states
+    assert (guessed.trust, far.trust, near.trust) == ([1.0], [1.0], [5.0])
 
 
 def test_networks_that_know_pixels_better_leave_the_place_across_the_view_to_them():
