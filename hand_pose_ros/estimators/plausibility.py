@@ -95,8 +95,12 @@ def in_place(covariance: Array) -> float:
     Args:
         covariance: (21, 3, 3) of its joints, square metres.
     """
-    variance = np.trace(covariance, axis1=1, axis2=2).mean()
-    return float(1.0 / (1.0 + (variance / _UNSURE**2) ** 2))
+    return 1.0 / (1.0 + (mean_variance(covariance) / _UNSURE**2) ** 2)
+
+
+def mean_variance(covariance: Array) -> float:
+    """Return the mean over joints (21, 3, 3) of the variance in all directions."""
+    return float(np.trace(covariance, axis1=1, axis2=2).mean())
 
 
 def _farther(joints: Array, depth: View) -> Array:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.metric_lift import HandEvidence
+from hand_pose_ros.estimators.plausibility import mean_variance
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.estimators.tracking import Track
 from hand_pose_ros.hand_model.fitting import Fit, rotation_vectors
@@ -159,13 +160,8 @@ def stated_covariance(fit: Fit, row: int, seen: HandEvidence, inflation: float) 
             that a network's joints alone have little.
     """
     covariance: Array = fit.joint_covariance[row] * inflation**2
-    surest = min((_variance(hand.covariance) for hand in seen.joints), default=np.inf)
-    return covariance * min(1.0, _ALONE**2 * surest / _variance(covariance))
-
-
-def _variance(covariance: Array) -> float:
-    """Return the mean over joints (21, 3, 3) of the variance in all directions."""
-    return float(np.trace(covariance, axis1=1, axis2=2).mean())
+    surest = min((mean_variance(hand.covariance) for hand in seen.joints), default=np.inf)
+    return covariance * min(1.0, _ALONE**2 * surest / mean_variance(covariance))
 
 
 def _pixels(seen: HandEvidence) -> dict[str, Array]:
