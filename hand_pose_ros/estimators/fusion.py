@@ -101,7 +101,8 @@ class FusionEstimator(HandFollower):
         if not hashes:
             raise ModelError(f'fusion has nothing to see hands with: {_reasons(self.missing)}')
         self.model_hash = hashlib.sha256(''.join(hashes).encode()).hexdigest()
-        if not stages:  # how far landmarks alone err was measured by itself
+        if not stages and options.inflation == FusionConfig.inflation:
+            # How far landmarks alone err was measured by itself.
             options = replace(options, inflation=LandmarksConfig.inflation)
         timer = StageTimer(*stages, 'detect_2d', 'track', 'fit', 'mesh')
         lift = MetricLift(load_hand_model('right'), load_landmark_model(), modalities, options)

@@ -26,8 +26,8 @@ class FusionConfig(LandmarksConfig):
         tracking: TherFormer may see a left and a right hand in one; those that are two are farther
             apart. A hand that is more likely wrong than right is not tracked.
         blobs: TherFormer finds hands in any light, and what it does not find is rarely one.
-        inflation: factor on standard deviations, calibrated on simulated hands; without any network
-            that of ``landmarks`` holds.
+        inflation: factor on standard deviations, calibrated on simulated hands; left as it is, that
+            of ``landmarks`` holds without any network.
         stages: what takes part; those whose model is not installed or whose stream the rig does
             not have are left out.
         device: where networks run, unless a stage says otherwise.

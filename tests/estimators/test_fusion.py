@@ -10,6 +10,7 @@ from hand_pose_ros.errors import HandPoseError, ModelError
 from hand_pose_ros.estimators import fusion, hand_follower, trained_models
 from hand_pose_ros.estimators.fusion import FusionEstimator
 from hand_pose_ros.estimators.fusion_stages import FusionStages
+from hand_pose_ros.estimators.landmarks_config import LandmarksConfig
 from hand_pose_ros.estimators.network_hands import NetworkNoise, image_pixels
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.estimators.stage_timer import StageTimer
@@ -295,6 +296,12 @@ def test_a_hand_that_one_network_sees_is_no_less_sure_than_that_network(make, al
     for pose in poses.values():
         stated = np.sqrt(np.trace(pose.covariance, axis1=1, axis2=2).mean())
         assert stated == pytest.approx(1.5 * alone, rel=1e-3)
+
+
+def test_how_unsure_landmarks_are_without_any_network_is_theirs_unless_it_is_given(make, networks):
+    assert make(landmarks=networks).config.inflation == LandmarksConfig.inflation
+    assert make({'inflation': 3.0}, landmarks=networks).config.inflation == 3.0
+    assert make(landmarks=networks, therformer=FakeFinder()).config.inflation == 4.1
 
 
 def test_landmarks_of_one_image_alone_do_not_outvote_a_finder_that_sees_no_hand(make, networks):
