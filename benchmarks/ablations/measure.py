@@ -2,7 +2,6 @@
 
 import platform
 import time
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from benchmarks.ablations.runs import (
     configuration,
     described,
     measured_clips,
-    needed,
     trained,
 )
 from hand_pose_ros.networks.checkpoint import load_checkpoint
@@ -71,10 +69,8 @@ def execute(run: Run, place: Place) -> bool:
 
 
 def _train(run: Run, config: TrainingConfig, place: Place) -> bool:
-    """Train a network, or go on with it; False where the time was up before its end."""
-    folder, before = place.folder(run), needed(run)
-    if before is not None:
-        config = replace(config, initialise_from=place.folder(before) / MODEL)
+    """Train a network; False where the time was up before its end."""
+    folder = place.folder(run)
     trainer = Trainer(
         config, make_task(config), folder, world=World(device=torch.device(place.device)),
         resume=(folder / STATE).exists(), pictures=False,

@@ -87,12 +87,11 @@ def described(run: Run) -> tuple[Experiment, Variant]:
 
 
 def needed(run: Run) -> Run | None:
-    """Return the run whose network this one starts from or measures, if any."""
+    """Return the run whose network this one measures, if it is another's."""
     _, variant = described(run)
-    name = variant.of or variant.start
-    if not name:
+    if not variant.of:
         return None
-    experiment, _, own = name.rpartition('/')
+    experiment, _, own = variant.of.rpartition('/')
     return Run(experiment=experiment or run.experiment, variant=own, seed=run.seed)
 
 
@@ -146,9 +145,7 @@ def measured_clips(run: Run, place: Place) -> dict[str, Clips]:
 
 def trained(run: Run) -> Run:
     """Return the run that trained the network which a run measures: itself in most cases."""
-    _, variant = described(run)
-    before = needed(run)
-    return before if before is not None and variant.of else run
+    return needed(run) or run
 
 
 def clip_stores(run: Run, place: Place) -> dict[str, Clips]:

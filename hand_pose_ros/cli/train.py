@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hand_pose_ros.cli.common import Verbs, add_json_option, notices, write_json
 
-_EXAMPLE = 'example: hand-pose train config/train/therformer_small_cpu.yaml --time-limit 60'
+_EXAMPLE = 'example: hand-pose train config/train/therformer_small_start_cpu.yaml --time-limit 60'
 # Seconds between two lines of progress where there is no terminal to draw a bar on.
 _QUIET = 60.0
 

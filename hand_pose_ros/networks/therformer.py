@@ -24,11 +24,13 @@ from hand_pose_ros.networks.therformer_blocks import (
     JOINTS,
     PIXEL_UNIT,
     STRIDE,
+    Agreement,
     Downsampler,
     MaskHead,
     Pool,
     PoseHead,
     TemporalEncoder,
+    attended,
     decode_joints,
     positional_table,
     start_depth,
@@ -82,6 +84,8 @@ class TherFormerConfig:
         temporal_heads: of the temporal encoder.
         temporal_hidden: width inside its feed-forward networks.
         head_width: of the pose head.
+        agreement: the frames of a clip agree on their answers, those whose joint maps see a hand
+            well first; without such maps, and as published, each keeps its own.
         legacy_focal: use fx for y too, as the released code does.
     """
 
@@ -108,6 +112,7 @@ class TherFormerConfig:
     temporal_heads: int = 8
     temporal_hidden: int = 2048
     head_width: int = 512
+    agreement: bool = False
     legacy_focal: bool = False
 
     def __post_init__(self) -> None:
@@ -174,6 +179,7 @@ class TherFormerConfig:
             temporal_heads=4,
             temporal_hidden=1024,
             head_width=256,
+            agreement=True,
         )
 
 
@@ -234,6 +240,7 @@ class TherFormer(nn.Module):
                 stride=STRIDE, unit=PIXEL_UNIT, depth=start_depth(config.depth_offset),
             )  # fmt: skip
             self.place = nn.Linear(3 * JOINTS, config.features)
+        self.agreement = Agreement(LONGEST) if config.agreement and config.joint_maps else None
         self.temporal = TemporalEncoder(
             config.features, config.temporal_heads, config.temporal_hidden,
             config.temporal_layers, LONGEST,
@@ -333,7 +340,7 @@ class TherFormer(nn.Module):
         Returns:
             joints (B T, 42, 3) in metres, pixels (B T, 42, 2) and depth (B T, 42, 1) in metres.
         """
-        vectors, answers, _ = features.split(self.config.parts, dim=2)
+        vectors, answers, spread = features.split(self.config.parts, dim=2)
         if self.config.joint_maps:
             vectors = vectors + self.place(answers)
         tokens = self.temporal(vectors, not_padding).flatten(0, 1)
@@ -343,6 +350,10 @@ class TherFormer(nn.Module):
             if self.config.joint_maps:
                 raw = raw + answers.flatten(0, 1)
             raw = raw.unflatten(1, (JOINTS, 3))
+            if self.agreement is not None:
+                clips = raw.reshape(*features.shape[:2], JOINTS, 3)
+                seen = attended(features, not_padding)
+                raw = self.agreement(clips, spread.to(raw.dtype), seen).flatten(0, 1)
             pixels, depth, joints = decode_joints(
                 raw, intrinsics, image_size or self.config.image_size,
                 self.config.depth_offset if depth_offset is None else depth_offset,

@@ -1,4 +1,4 @@
-"""Parts of TherFormer: mask head, downsampler, temporal encoder, pose head."""
+"""Parts of TherFormer: mask head, downsampler, temporal encoder, pose head, agreement."""
 
 import math
 from collections.abc import Sequence
@@ -33,6 +33,10 @@ _MEAN_LEFT: tuple[tuple[float, float], ...] = (
 )  # fmt: skip
 _MEAN_DEPTH = 0.46
 _MEAN_FOCAL = 205.0
+
+# How much less another frame of a clip counts than a hand's own one, of its place and its shape: at
+# once, for each unit of the logarithm of how far away it is, and of how blurred it sees the hand.
+_DOUBTS = ((1.26, 2.00, 3.8), (0.41, 1.63, 4.1))
 
 
 def positional_table(count: int, width: int) -> Tensor:
@@ -139,15 +143,24 @@ class TemporalEncoder(nn.Module):
 
     def forward(self, tokens: Tensor, not_padding: Tensor | None) -> Tensor:
         """Map tokens (B, T, d); ``not_padding`` (B T,) is 0 for frames nobody attends to."""
-        batch, count = tokens.shape[:2]
-        seen = None
-        if not_padding is not None:
-            # The first frame always counts, so that no softmax is over nothing.
-            first = torch.arange(count, device=tokens.device) == 0
-            seen = ((not_padding.reshape(batch, count) > 0.5) | first)[:, None, None]
+        count = tokens.shape[1]
+        seen = attended(tokens, not_padding)
+        mask = None if seen is None else seen[:, None, None]
         for layer in self.layers:
-            tokens = layer(tokens, self.position[:count], seen)
+            tokens = layer(tokens, self.position[:count], mask)
         return self.norm(tokens)
+
+
+def attended(tokens: Tensor, not_padding: Tensor | None) -> Tensor | None:
+    """Return which frames (B, T) of clips (B, T, d) may be attended to; None for all.
+
+    The first one always may, so that no softmax is over nothing.
+    """
+    if not_padding is None:
+        return None
+    batch, count = tokens.shape[:2]
+    first = torch.arange(count, device=tokens.device) == 0
+    return (not_padding.reshape(batch, count) > 0.5) | first
 
 
 class PoseHead(nn.Sequential):
@@ -172,6 +185,47 @@ class PoseHead(nn.Sequential):
             both = torch.cat([left, left * torch.tensor([-1.0, 1.0])])
             depth = torch.full((JOINTS, 1), start_depth(depth_offset))
             self[4].bias.copy_(torch.cat([both, depth], dim=1).flatten())
+
+
+class Agreement(nn.Module):
+    """The frames of a clip agree on answers: near ones, and those that see a hand well, count most.
+
+    A hand's place, the mean of its joints, changes faster than its shape, so that each has shares
+    of its own.
+    """
+
+    away: Tensor
+
+    def __init__(self, longest: int) -> None:
+        """Begin with shares that were fitted to the shipped network's answers.
+
+        ``longest``: most frames of a clip.
+        """
+        super().__init__()
+        self.doubts = nn.Parameter(torch.tensor(_DOUBTS))
+        frame = torch.arange(float(longest))
+        self.register_buffer('away', (frame[:, None] - frame).abs(), persistent=False)
+
+    def forward(self, answers: Tensor, spread: Tensor, seen: Tensor | None) -> Tensor:
+        """Return the answers that the frames agree on.
+
+        Args:
+            answers: (B, T, 42, 3) u', v', z' of joints.
+            spread: (B, T, 42) of their maps, pixels.
+            seen: (B, T) bool, which frames may be attended to.
+        """
+        hands = answers.unflatten(2, (2, HAND_JOINTS))  # (B, T, 2, 21, 3)
+        place = hands.mean(dim=3, keepdim=True)
+        away = self.away[: answers.shape[1], : answers.shape[1]]  # (T, T) frames
+        blur = spread.log().unflatten(2, (2, HAND_JOINTS)).mean(dim=3).transpose(1, 2)  # (B, 2, T)
+        parts = []
+        for part, (other, later, blurred) in zip((place, hands - place), self.doubts, strict=True):
+            doubt = other * (away > 0) + later * away.log1p() + blurred * blur[:, :, None]
+            if seen is not None:
+                doubt = doubt.masked_fill(~seen[:, None, None], torch.inf)
+            shares = (-doubt).softmax(dim=3)  # (B, 2, T, T)
+            parts.append(torch.einsum('bhij,bjhkc->bihkc', shares, part))
+        return (parts[0] + parts[1]).flatten(2, 3)
 
 
 def start_depth(offset: float) -> float:

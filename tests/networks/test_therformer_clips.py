@@ -16,6 +16,7 @@ from hand_pose_ros.networks.therformer import (
     hands_present,
     joint_confidence,
 )
+from hand_pose_ros.networks.therformer_blocks import Agreement
 from tests.networks.therformer_scene import cameras, images, tiny
 
 
@@ -199,6 +200,67 @@ def test_a_hand_off_the_mask_or_on_top_of_the_other_is_absent():
     for logit in (-9.0, 2.0):  # no hand anywhere, and nowhere certain enough of one
         silent = dataclasses.replace(painted(pixels), mask_logits=torch.full((3, 1, 32, 40), logit))
         assert not hands_present(silent, (256, 320)).any()
+
+
+class TestAgreement:
+    AGREE = Agreement(8)
+    SHARP = torch.full((1, 8, 42), 10.0)
+
+    def answers(self, seed=3):
+        return torch.randn(1, 8, 42, 3, generator=torch.Generator().manual_seed(seed))
+
+    def agreed(self, answers, spread=SHARP, seen=None):
+        with torch.no_grad():
+            return self.AGREE(answers, spread, seen)
+
+    def test_a_single_frame_keeps_its_answer_and_a_still_hand_its_own(self):
+        one = self.answers()[:, :1]
+        torch.testing.assert_close(self.agreed(one, self.SHARP[:, :1]), one)
+        still = one.expand(1, 8, 42, 3)
+        blurred = self.SHARP * torch.linspace(1, 3, 8)[:, None]
+        torch.testing.assert_close(self.agreed(still, blurred), still)
+
+    def test_frames_that_err_apart_err_less_together(self):
+        true = self.answers()[:, :1].expand(1, 8, 42, 3)
+        seen = true + 0.1 * self.answers(seed=4)
+        assert (self.agreed(seen) - true).abs().mean() < 0.75 * (seen - true).abs().mean()
+
+    def test_near_frames_count_more_and_blurred_ones_less(self):
+        def share(number, spread=self.SHARP):
+            """How much the hand in the middle moves with the one of another frame."""
+            moved = torch.zeros(1, 8, 42, 3)
+            moved[:, number, 0] = 1.0  # the left wrist alone: 1 / 21 of its hand's place
+            return float(self.agreed(moved, spread)[0, 4, 0].mean())
+
+        assert share(4) > share(3) > share(2) > share(0) > 0.0
+        assert share(3) == pytest.approx(share(5))
+        blurred = self.SHARP.clone()
+        blurred[:, 4, :21] *= 1.5
+        assert share(4, blurred) < share(4) and share(3, blurred) > share(3)
+        blurred[:, 3, :21] *= 1.5
+        assert share(3, blurred) < share(5, blurred)
+
+    def test_a_place_follows_its_own_frame_more_than_a_shape_does(self):
+        away = torch.zeros(1, 8, 42, 3)
+        away[:, 4] = 1.0
+        bent = torch.zeros(1, 8, 42, 3)
+        bent[:, 4, 5:9], bent[:, 4, 9:13] = 1.0, -1.0
+        place, shape = self.agreed(away)[0, 4], self.agreed(bent)[0, 4]
+        assert 1.0 > float(place.min()) > float(shape[5:9].max()) > 0.3
+
+    def test_hands_and_unseen_frames_do_not_mix(self):
+        answers, other = self.answers(), self.answers(seed=4)
+        other[:, :, :21] = answers[:, :, :21]
+        torch.testing.assert_close(self.agreed(answers)[:, :, :21], self.agreed(other)[:, :, :21])
+        seen = torch.arange(8)[None] < 3
+        short = self.agreed(answers[:, :3], self.SHARP[:, :3])
+        torch.testing.assert_close(self.agreed(answers, seen=seen)[:, :3], short)
+
+    def test_it_learns_and_is_left_out_without_maps(self):
+        network = tiny()
+        network(images(4), cameras(4), frames=4).joints.square().sum().backward()
+        assert float(network.agreement.doubts.grad.abs().min()) > 0
+        assert tiny(joint_maps=0).agreement is None
 
 
 class _Encode(nn.Module):
