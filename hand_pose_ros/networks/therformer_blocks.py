@@ -34,9 +34,9 @@ _MEAN_LEFT: tuple[tuple[float, float], ...] = (
 _MEAN_DEPTH = 0.46
 _MEAN_FOCAL = 205.0
 
-# How much less another frame of a clip counts than a hand's own one, of its place and its shape: at
+# How much less another frame of a clip counts than a hand's own, for its depth and its shape: at
 # once, for each unit of the logarithm of how far away it is, and of how blurred it sees the hand.
-_DOUBTS = ((1.26, 2.00, 3.8), (0.41, 1.63, 4.1))
+_DOUBTS = ((0.40, 2.25, 3.0), (0.40, 1.65, 4.1))
 
 
 def positional_table(count: int, width: int) -> Tensor:
@@ -190,8 +190,8 @@ class PoseHead(nn.Sequential):
 class Agreement(nn.Module):
     """The frames of a clip agree on answers: near ones, and those that see a hand well, count most.
 
-    A hand's place, the mean of its joints, changes faster than its shape, so that each has shares
-    of its own.
+    They agree on how far away a hand is and on how its joints lie about their middle, each with
+    shares of its own. Where the middle is in the image, every frame sees best itself.
     """
 
     away: Tensor
@@ -215,17 +215,20 @@ class Agreement(nn.Module):
             seen: (B, T) bool, which frames may be attended to.
         """
         hands = answers.unflatten(2, (2, HAND_JOINTS))  # (B, T, 2, 21, 3)
-        place = hands.mean(dim=3, keepdim=True)
+        middle = hands.mean(dim=3, keepdim=True)
         away = self.away[: answers.shape[1], : answers.shape[1]]  # (T, T) frames
         blur = spread.log().unflatten(2, (2, HAND_JOINTS)).mean(dim=3).transpose(1, 2)  # (B, 2, T)
-        parts = []
-        for part, (other, later, blurred) in zip((place, hands - place), self.doubts, strict=True):
+        agreed = []
+        for part, (other, later, blurred) in zip(
+            (middle[..., 2:], hands - middle), self.doubts, strict=True
+        ):
             doubt = other * (away > 0) + later * away.log1p() + blurred * blur[:, :, None]
             if seen is not None:
                 doubt = doubt.masked_fill(~seen[:, None, None], torch.inf)
             shares = (-doubt).softmax(dim=3)  # (B, 2, T, T)
-            parts.append(torch.einsum('bhij,bjhkc->bihkc', shares, part))
-        return (parts[0] + parts[1]).flatten(2, 3)
+            agreed.append(torch.einsum('bhij,bjhkc->bihkc', shares, part))
+        depth, shape = agreed
+        return (torch.cat([middle[..., :2], depth], dim=4) + shape).flatten(2, 3)
 
 
 def start_depth(offset: float) -> float:
