@@ -343,17 +343,18 @@ class TherFormer(nn.Module):
         vectors, answers, spread = features.split(self.config.parts, dim=2)
         if self.config.joint_maps:
             vectors = vectors + self.place(answers)
-        tokens = self.temporal(vectors, not_padding).flatten(0, 1)
+        seen = attended(features, not_padding)
+        tokens = self.temporal(vectors, seen)
         with full_precision(tokens):
             # 16 bits would round pixels to halves and depths to millimetres.
             raw = self.head(tokens.to(self.head[0].weight.dtype))
             if self.config.joint_maps:
-                raw = raw + answers.flatten(0, 1)
-            raw = raw.unflatten(1, (JOINTS, 3))
+                raw = raw + answers
+            # Not unflatten, with which an ONNX export would know one T alone.
+            raw = raw.reshape(*features.shape[:2], JOINTS, 3)
             if self.agreement is not None:
-                clips = raw.reshape(*features.shape[:2], JOINTS, 3)
-                seen = attended(features, not_padding)
-                raw = self.agreement(clips, spread.to(raw.dtype), seen).flatten(0, 1)
+                raw = self.agreement(raw, spread.to(raw.dtype), seen)
+            raw = raw.flatten(0, 1)
             pixels, depth, joints = decode_joints(
                 raw, intrinsics, image_size or self.config.image_size,
                 self.config.depth_offset if depth_offset is None else depth_offset,

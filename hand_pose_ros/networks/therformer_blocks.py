@@ -141,10 +141,9 @@ class TemporalEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.register_buffer('position', positional_table(longest, width), persistent=False)
 
-    def forward(self, tokens: Tensor, not_padding: Tensor | None) -> Tensor:
-        """Map tokens (B, T, d); ``not_padding`` (B T,) is 0 for frames nobody attends to."""
+    def forward(self, tokens: Tensor, seen: Tensor | None) -> Tensor:
+        """Map tokens (B, T, d); ``seen`` (B, T) bool, which frames may be attended to."""
         count = tokens.shape[1]
-        seen = attended(tokens, not_padding)
         mask = None if seen is None else seen[:, None, None]
         for layer in self.layers:
             tokens = layer(tokens, self.position[:count], mask)
