@@ -7,8 +7,10 @@ of the simulator, seen through the lens at native size as a live rig delivers th
 the true joints, moved at random. For each hand the error of the mean of its joints is split into
 the part along the view and the parts across it; the rest is the shape. All are divided by the
 network's confidence as the estimators multiply by it, and across the view also by how far the maps
-of a hand's joints spread, beside what is usual for hands that are found. How far joints stray from
-where maps place them follows how far the maps spread, by a line.
+of a hand's joints spread, beside what is usual for hands that are found. Where a network says of
+each joint how far off it may be, the surest weigh most in the mean, and the shape is what errors
+have beside. How far joints stray from where maps place them follows how far the maps spread, by a
+line.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from hand_pose_ros.estimators import therformer, wildhands
 from hand_pose_ros.estimators.densereg import DenseRegRefiner
@@ -41,6 +44,7 @@ _JITTER = 0.015  # metres, of the places crops are cut around
 _ROBUST = 1.4826  # standard deviation of normal errors, in medians of their size
 _GROUPS = 8
 _LEAST_REST = 0.1  # pixels
+_LEAST_SHAPE = 1e-4  # metres
 _FOUND = 25.0  # pixels, of the middle of a hand that was found
 
 _EYES = {
@@ -116,20 +120,36 @@ def pixels_off(seen: NetworkHand, true: np.ndarray) -> np.ndarray:
 
 def measured(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
     """Return robust standard deviations (1.48 times the median absolute error)."""
-    along, across, shape, pixels = [], [], [], []
+    along, across, shape, pixels, known = [], [], [], [], []
     for seen, true in found:
         doubt = float(seen.doubt.mean())
         away = seen.joints - true
-        place = away.mean(axis=0)
+        place = np.average(away, axis=0, weights=seen.shape_sigma**-2.0)
         ray = true.mean(axis=0) / np.linalg.norm(true.mean(axis=0))
         along.append(place @ ray / doubt)
         across += list((place - (place @ ray) * ray) / (doubt * seen.stray))
         shape += list((away - place).ravel() / (doubt * seen.vague))
+        known += list(np.repeat(seen.spread / (doubt * seen.vague), 3))
         pixels += list(pixels_off(seen, true).ravel() / doubt)
     if not along:
         raise SystemExit('the network saw no hand: train it longer')
-    values = {'along': along, 'across': across, 'shape': shape, 'pixel': pixels}
-    return {name: float(_ROBUST * np.median(np.abs(errors))) for name, errors in values.items()}
+    values = {'along': along, 'across': across, 'pixel': pixels}
+    deviations = {name: float(robust(errors)) for name, errors in values.items()}
+    return {**deviations, 'shape': beyond(np.array(shape), np.array(known))}
+
+
+def robust(errors: Sequence[float] | np.ndarray) -> float:
+    """Return 1.48 times the median absolute error."""
+    return float(_ROBUST * np.median(np.abs(errors)))
+
+
+def beyond(errors: np.ndarray, known: np.ndarray) -> float:
+    """Return the deviation that errors have beside one that is known of each, metres."""
+
+    def excess(deviation: float) -> float:
+        return robust(errors / np.hypot(deviation, known)) - 1.0
+
+    return brentq(excess, _LEAST_SHAPE, 1.0) if excess(_LEAST_SHAPE) > 0 else _LEAST_SHAPE
 
 
 def map_line(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float]:
@@ -151,7 +171,7 @@ def map_line(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float
     # Groups of equally many joints, from those seen for sure to those that may be anywhere.
     groups = np.array_split(np.argsort(spread), _GROUPS)
     means = [spread[rows].mean() for rows in groups]
-    deviations = [_ROBUST * np.median(error[rows]) for rows in groups]
+    deviations = [robust(error[rows]) for rows in groups]
     slope, start = np.polyfit(means, deviations, 1)
     return {
         'map_slope': float(slope),

@@ -23,7 +23,7 @@ from hand_pose_ros.estimators.network_runtime import device_of, load_model
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.dense_crop import crop_cubes
-from hand_pose_ros.networks.dense_votes import aggregate
+from hand_pose_ros.networks.dense_votes import DenseJoints, aggregate
 from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.rig.model import RigDescription
 
@@ -33,7 +33,14 @@ Array = NDArray[np.float64]
 NOISE = NetworkNoise(across=0.004, along=0.004, shape=0.009)
 _SIZE = (320, 240)  # of the images it was trained on
 _SIDE = 0.28  # metres, of the cube
-_DOUBTFUL = 0.025  # metres; votes that spread this far are believed by half
+# Metres; joints whose votes spread this far, or that are expected to be this far off, are believed
+# by half.
+_DOUBTFUL, _WRONG = 0.025, 0.03
+_PER_SPREAD = 0.5  # standard deviation of a joint, in spreads of its votes
+# Standard deviation of a joint that is expected to be _LIKELY off, metres, in that distance: that of
+# normal errors in space. Elsewhere it grows with the root alone: what else is fitted knows hidden
+# joints no better than the network does.
+_LIKELY, _PER_ERROR = 0.01, 0.63
 _OFF_CENTRE = 0.03  # metres from the cube's centre to the hand beyond which it is cut anew
 _NEAREST = 0.12  # metres
 
@@ -84,8 +91,8 @@ class DenseRegRefiner:
                 results' frame.
 
         Returns:
-            what is seen at each place, None where too few pixels show anything, the votes do not
-            agree or the depth image is missing.
+            what is seen at each place, None where too few pixels show anything, the joints are too
+            unsure or the depth image is missing.
         """
         view = views.get(self.stream)
         if view is None or not places:
@@ -113,20 +120,26 @@ class DenseRegRefiner:
         seen = self._rectifier.metres(view)
         depth = torch.from_numpy(seen.pixels)[None, None].to(self._device)
         intrinsics = torch.from_numpy(seen.camera.intrinsics.astype(np.float32)).to(self._device)
-        joints, spread = self._run(depth, intrinsics, sides, centres)
+        joints, sigma, confidence = self._run(depth, intrinsics, sides, centres)
         off = np.linalg.norm(np.nan_to_num(joints.mean(axis=1)) - centres, axis=1)
         again = np.flatnonzero(np.isfinite(joints).all(axis=(1, 2)) & (off > _OFF_CENTRE))
         if len(again):
             moved = joints[again].mean(axis=1)
-            joints[again], spread[again] = self._run(
+            joints[again], sigma[again], confidence[again] = self._run(
                 depth, intrinsics, [sides[row] for row in again], moved
             )
-        return [self._hand(view, side, joints[row], spread[row]) for row, side in enumerate(sides)]
+        return [
+            self._hand(view, side, joints[row], sigma[row], confidence[row])
+            for row, side in enumerate(sides)
+        ]
 
     def _run(
         self, depth: Tensor, intrinsics: Tensor, sides: list[int], centres: Array
-    ) -> tuple[Array, Array]:
-        """Return joints (N, 21, 3) in the camera and the spread of their votes (N, 21), metres."""
+    ) -> tuple[Array, Array, Array]:
+        """Return joints (N, 21, 3) in the camera, their deviations (N, 21) and confidences.
+
+        Metres.
+        """
         count = len(sides)
         crop = crop_cubes(
             depth.expand(count, -1, -1, -1),
@@ -136,12 +149,16 @@ class DenseRegRefiner:
             mirrored=torch.tensor([side == 0 for side in sides], device=self._device),
         )
         hands = aggregate(self.loaded.network(crop.image)[-1], crop)
-        return hands.joints.double().cpu().numpy(), hands.spread.double().cpu().numpy()
+        joints, sigma, confidence = (
+            value.double().cpu().numpy() for value in (hands.joints, *sureness(hands))
+        )
+        return joints, sigma, confidence
 
-    def _hand(self, view: View, side: int, joints: Array, spread: Array) -> NetworkHand | None:
+    def _hand(
+        self, view: View, side: int, joints: Array, sigma: Array, confidence: Array
+    ) -> NetworkHand | None:
         if not usable(joints):
             return None
-        confidence = 1.0 / (1.0 + (spread / _DOUBTFUL) ** 2)
         if confidence.mean() < self._confidence:
             return None
         return NetworkHand(
@@ -152,7 +169,7 @@ class DenseRegRefiner:
             pixels=image_pixels(joints, view),
             confidence=confidence,
             noise=self._noise,
-            spread=0.5 * spread,
+            spread=sigma,
         )
 
 
@@ -191,6 +208,21 @@ class DenseRegEstimator(NetworkEstimator):
     def forget(self) -> None:
         """Forget earlier images."""
         self._locators.reset()
+
+
+def sureness(hands: DenseJoints) -> tuple[Tensor, Tensor]:
+    """Return the standard deviation of each joint beside the network's noise, and its confidence.
+
+    Both (N, 21); the first in metres. What the network expects of its errors says more than how
+    far votes spread.
+    """
+    if hands.error is None:
+        sigma = _PER_SPREAD * hands.spread
+        doubt = hands.spread / _DOUBTFUL
+    else:
+        sigma = _PER_ERROR * (_LIKELY * hands.error).sqrt()
+        doubt = hands.error / _WRONG
+    return sigma, 1.0 / (1.0 + doubt.square())
 
 
 def depth_stream(config: ModelConfig, modalities: dict[str, Modality]) -> str:

@@ -16,6 +16,7 @@ LANDMARKS = slice(JOINT_COUNT, 2 * JOINT_COUNT)
 SURFACE = slice(2 * JOINT_COUNT, None)
 
 _NEAREST = 0.05  # metres; nothing nearer is projected
+_TINY = 1e-9  # precision of what was not measured, 1/m^2
 _OUTSIDE = 3.0  # on the plane z = 1: in no camera's view
 _LEAST_FACING = 0.3  # cosine; a depth camera sees steeper surfaces badly
 # A surface point is hidden by one of the same hand that is this near its ray and so much nearer to
@@ -58,8 +59,8 @@ class JointMeasurements:
         rotation: (S, 3, 3) and
         translation: (S, 3) map points of the fitting frame into each camera, metres.
         joints: (S, B, 21, 3) in the camera, metres; anything where ``shape`` is zero.
-        shape: (S, B, 21, 3, 3) root of the precision of each joint about the mean of the measured
-            ones, 1/m; zero where there is no measurement.
+        shape: (S, B, 21, 3, 3) root of the precision of each joint about the mean of all, in which
+            the surest weigh most, 1/m; zero where there is no measurement.
         place: (S, B, 3, 3) root of the precision of that mean, 1/m.
         trust: (S,) how many times a network counts; which of its joints are believed is not its
             matter.
@@ -231,7 +232,9 @@ def joint_term(
     """
     seen = _in_cameras(posed, measured, speed, JOINTS)  # (B, S, 3, 21)
     valid = np.any(measured.shape, axis=(3, 4)).astype(np.float64).transpose(1, 0, 2)
-    share = valid / np.maximum(valid.sum(axis=2, keepdims=True), 1.0)  # (B, S, 21)
+    # What all have in common shows in the surest first.
+    precision = np.square(measured.shape).sum(axis=(3, 4)).transpose(1, 0, 2)
+    share = precision / np.maximum(precision.sum(axis=2, keepdims=True), _TINY)  # (B, S, 21)
     target = measured.joints.transpose(1, 0, 3, 2)
     away = np.where(valid[:, :, None] > 0, seen - target, 0.0)
     together = (away * share[:, :, None]).sum(axis=3)  # (B, S, 3)

@@ -35,12 +35,17 @@ class DenseFields:
         direction: V, (N, 3J, 32, 32): x, y and z of joint 0, then of joint 1, and so on.
         coordinates: (N, J, 3) normalised joints from a network that regresses them; its maps are
             empty.
+        correction: (N, J, 3) normalised, what a network adds to the joints that votes lead to.
+        log_error: (N, J) logarithm of how far it expects the joints to be from the true ones then,
+            normalised.
     """
 
     heat_2d: Tensor
     heat_3d: Tensor
     direction: Tensor
     coordinates: Tensor | None = None
+    correction: Tensor | None = None
+    log_error: Tensor | None = None
 
     def offsets(self) -> Tensor:
         """Return the vectors from every pixel's point to its votes, (N, J, 3, 32, 32)."""
@@ -98,10 +103,13 @@ class DenseJoints:
             hand.
         spread: (N, J) metres, root mean square distance of the votes from the joint: small where
             they agree. NaN as joints.
+        error: (N, J) metres, how far off the network expects each joint to be; None if it does not
+            say so. NaN as joints.
     """
 
     joints: Tensor
     spread: Tensor
+    error: Tensor | None = None
 
 
 def dense_targets(crop: DenseCrop, joints: Tensor, reach: float = 1.0) -> DenseTargets:
@@ -153,8 +161,8 @@ def aggregate(
         joints = crop.to_camera(fields.coordinates)
         return DenseJoints(joints=joints, spread=torch.zeros_like(joints[..., 0]))
     points, foreground = crop.grid()
-    index = _voters(fields, foreground, config)
-    votes = _votes(fields, points, index, config.unit_directions)
+    index = voters(fields, foreground, config)
+    votes = cast_votes(fields, points, index, unit=config.unit_directions)
     weights = (
         vote_weights(fields, crop, votes) if config.weighted else torch.ones_like(votes[..., 0])
     )
@@ -162,9 +170,15 @@ def aggregate(
     squares = (votes - centre[..., None, :]).square().sum(dim=-1)
     spread = ((weights * squares).sum(dim=-1) / weights.sum(dim=-1)).sqrt() * UNIT
     blind = foreground.sum(dim=(1, 2)) < config.votes
+    if fields.correction is not None:
+        centre = centre + fields.correction
+    error = None
+    if fields.log_error is not None:
+        error = (fields.log_error.exp() * UNIT).masked_fill(blind[:, None], torch.nan)
     return DenseJoints(
         joints=crop.to_camera(centre).masked_fill(blind[:, None, None], torch.nan),
         spread=spread.masked_fill(blind[:, None], torch.nan),
+        error=error,
     )
 
 
@@ -222,18 +236,28 @@ def mean_shift(
     return centre[..., 0].reshape(start.shape)
 
 
-def _voters(fields: DenseFields, foreground: Tensor, config: AggregationConfig) -> Tensor:
-    """Return the flat grid indices (N, J, K) of the pixels that vote; never the background."""
+def voters(fields: DenseFields, foreground: Tensor, config: AggregationConfig) -> Tensor:
+    """Return the flat grid indices (N, J, K) of the pixels that vote, best first; never background.
+
+    ``foreground`` (N, 32, 32) bool says which pixels show a hand.
+    """
     if config.select == 'product':
         score = (fields.heat_2d + 1) * fields.heat_3d
     else:
         score = fields.heat_3d if config.select == 'heat_3d' else fields.heat_2d
     score = score.flatten(2).masked_fill(~foreground.flatten(1)[:, None], -torch.inf)
-    return score.topk(config.votes, dim=2, sorted=False).indices
+    return score.topk(config.votes, dim=2).indices
 
 
-def _votes(fields: DenseFields, points: Tensor, index: Tensor, unit: bool) -> Tensor:
-    """Return the votes (N, J, K, 3) of pixels."""
+def cast_votes(fields: DenseFields, points: Tensor, index: Tensor, *, unit: bool = False) -> Tensor:
+    """Return the votes (N, J, K, 3) of pixels.
+
+    Args:
+        fields: predicted.
+        points: (N, 3, 32, 32) of all pixels.
+        index: (N, J, K) of the pixels that vote.
+        unit: bring predicted V to unit length.
+    """
     count, joints, voters = index.shape
     wide = index[:, :, None].expand(count, joints, 3, voters)
     direction = fields.direction.unflatten(1, (joints, 3)).flatten(3).gather(3, wide)
@@ -241,7 +265,7 @@ def _votes(fields: DenseFields, points: Tensor, index: Tensor, unit: bool) -> Te
         direction = torch.nn.functional.normalize(direction, dim=2)
     origin = points.flatten(2)[:, None].expand(-1, joints, -1, -1).gather(3, wide)
     distance = THETA * (1 - fields.heat_3d.flatten(2).gather(2, index))
-    return (origin + distance[:, :, None] * direction).mT
+    return (origin + distance[:, :, None] * direction).transpose(2, 3)
 
 
 def _heat_2d(crop: DenseCrop, normalised: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ stack repeats this on refined features. ``dense_votes`` turns the fields into jo
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, get_args
 
@@ -19,6 +19,7 @@ from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.batch_renorm import BatchRenorm2d
 from hand_pose_ros.networks.dense_crop import CROP_SIZE, GRID_SIZE, grid_depth
 from hand_pose_ros.networks.dense_votes import THETA, DenseFields
+from hand_pose_ros.networks.joint_refiner import TOKEN_HEADS, JointRefiner
 
 Head = Literal['dense', 'masked_offset', 'detection_depth', 'coordinates']
 
@@ -47,6 +48,8 @@ class DenseRegConfig:
         vote_channels: of the last layers before V.
         narrow_branches: blocks of the branches work at half their result's width instead of half
             their input's.
+        refiner: width of the tokens in which joints learn of each other, see ``joint_refiner``; 0
+            for none. Not with ``coordinates``.
         dropout: share dropped before V.
         renorm: batch renormalisation, for batches below 32.
         weight_std: standard deviation of the initial weights; None scales them by layer (He).
@@ -60,6 +63,7 @@ class DenseRegConfig:
     branch_channels: int = 256
     vote_channels: int = 512
     narrow_branches: bool = False
+    refiner: int = 0
     dropout: float = 0.5
     renorm: bool = False
     weight_std: float | None = 0.01
@@ -79,6 +83,11 @@ class DenseRegConfig:
             raise ModelError(
                 f'densereg has no head {self.head!r}: use one of {", ".join(get_args(Head))}'
             )
+        if self.refiner % TOKEN_HEADS:
+            raise ModelError(
+                f'densereg cannot split a refiner of width {self.refiner} among {TOKEN_HEADS} '
+                'heads: use a multiple, or 0 for none'
+            )
 
     @classmethod
     def base(cls, joints: int = 21) -> 'DenseRegConfig':
@@ -94,6 +103,7 @@ class DenseRegConfig:
             branch_channels=48,
             vote_channels=96,
             narrow_branches=True,
+            refiner=96,
             dropout=0.0,
             weight_std=None,
         )
@@ -130,6 +140,11 @@ class DenseReg(nn.Module):
             nn.Conv2d(head.fields_per_joint * config.joints, width, 1)
             for _ in range(between if head.fields_per_joint else 0)
         )
+        self.refiner = (
+            JointRefiner(config.joints, 2 * width, config.refiner)
+            if config.refiner and head.fields_per_joint
+            else None
+        )
         along = torch.arange(GRID_SIZE) * (2 / GRID_SIZE) - 1
         rows, columns = torch.meshgrid(along, along, indexing='ij')
         self.register_buffer('columns_rows', torch.stack([columns, rows])[None], persistent=False)
@@ -161,6 +176,11 @@ class DenseReg(nn.Module):
             features = hourglass(x)  # (N, C, 32, 32)
             lower = self.lower[number](features)  # (N, C, 32, 32)
             fields = self.heads[number](features, lower, position)
+            if self.refiner is not None and number + 1 == len(self.hourglasses):
+                maps = torch.cat([features, lower], dim=1)
+                shown = depth[:, 0] >= _SURFACE
+                correction, log_error = self.refiner(fields, maps, position, shown)
+                fields = replace(fields, correction=correction, log_error=log_error)
             outputs.append(fields)
             if number + 1 < len(self.hourglasses):
                 x = x + self.from_features[number](lower)
@@ -182,6 +202,8 @@ class DenseReg(nn.Module):
         for head in self.heads:  # most of what they should say is zero
             for name in head.outputs:
                 nn.init.normal_(head.get_submodule(name).weight, std=_FIELD_STD)
+        if self.refiner is not None:
+            self.refiner.start()
         self.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
 
 

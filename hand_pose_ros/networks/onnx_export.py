@@ -132,9 +132,10 @@ class _WildHands(_Graph):
 class _DenseRegFields(_Graph):
     """The fields of DenseReg's last stack."""
 
-    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, crop: Tensor) -> tuple[Tensor, ...]:
         fields = self.network(crop)[-1]
-        return fields.heat_2d, fields.heat_3d, fields.direction
+        maps = fields.heat_2d, fields.heat_3d, fields.direction
+        return maps if fields.correction is None else (*maps, fields.correction, fields.log_error)
 
 
 def _therformer(network: nn.Module, config: Any) -> list[Part]:
@@ -175,12 +176,13 @@ def _wildhands(network: nn.Module, config: Any) -> list[Part]:
 
 
 def _densereg(network: nn.Module, config: Any) -> list[Part]:
+    outputs = ('heat_2d', 'heat_3d', 'direction', 'correction', 'log_error')
     return [
         Part(
             name='',
             module=_DenseRegFields(network),
             inputs={'crop': torch.rand(2, 1, 128, 128)},
-            outputs=('heat_2d', 'heat_3d', 'direction'),
+            outputs=outputs if config.refiner else outputs[:3],
             free={'crop': 0},
         )
     ]

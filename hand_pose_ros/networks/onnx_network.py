@@ -90,8 +90,14 @@ class OnnxDenseReg(OnnxNetwork):
 
     def __call__(self, crop: Tensor) -> list[DenseFields]:
         """Return the fields of crops (N, 1, 128, 128)."""
-        heat_2d, heat_3d, direction = self._graphs[''](crop)
-        return [DenseFields(heat_2d=heat_2d, heat_3d=heat_3d, direction=direction)]
+        heat_2d, heat_3d, direction, *refined = self._graphs[''](crop)
+        correction, log_error = refined or (None, None)
+        return [
+            DenseFields(
+                heat_2d=heat_2d, heat_3d=heat_3d, direction=direction,
+                correction=correction, log_error=log_error,
+            )
+        ]  # fmt: skip
 
 
 def onnx_network(loaded: LoadedNetwork, folder: Path | None = None) -> OnnxNetwork:

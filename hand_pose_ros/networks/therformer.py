@@ -29,12 +29,11 @@ from hand_pose_ros.networks.therformer_blocks import (
     MaskHead,
     Pool,
     PoseHead,
-    TemporalEncoder,
     attended,
     decode_joints,
-    positional_table,
     start_depth,
 )
+from hand_pose_ros.networks.token_encoder import TokenEncoder, positional_table
 
 Sensor = Literal['thermal', 'nir', 'rgb', 'depth']
 
@@ -241,7 +240,7 @@ class TherFormer(nn.Module):
             )  # fmt: skip
             self.place = nn.Linear(3 * JOINTS, config.features)
         self.agreement = Agreement(LONGEST) if config.agreement and config.joint_maps else None
-        self.temporal = TemporalEncoder(
+        self.temporal = TokenEncoder(
             config.features, config.temporal_heads, config.temporal_hidden,
             config.temporal_layers, LONGEST,
         )  # fmt: skip

@@ -8,11 +8,11 @@ import torch
 
 from hand_pose_ros.errors import HandPoseError
 from hand_pose_ros.estimators import densereg, network_locators, registry, trained_models
-from hand_pose_ros.estimators.densereg import DenseRegEstimator
+from hand_pose_ros.estimators.densereg import DenseRegEstimator, sureness
 from hand_pose_ros.estimators.network_locators import TherFormerLocator
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.dense_crop import crop_cubes
-from hand_pose_ros.networks.dense_votes import dense_targets
+from hand_pose_ros.networks.dense_votes import DenseJoints, dense_targets
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
 from tests.estimators.network_fakes import (
     RIG,
@@ -137,19 +137,30 @@ def test_hands_that_vanish_are_predicted_then_lost(make):
     assert states == ['predicted'] * 8 + ['lost'] * 2
 
 
-def test_the_spread_of_the_votes_lowers_the_confidence(make):
+def test_the_spread_of_the_votes_and_expected_errors_lower_the_confidence(make):
     refiner = make()._refiner
     view = network_locators.View(
         name='depth', stream=still_image('depth', 0), camera=RIG.cameras['depth'].camera,
         rotation=np.eye(3), translation=np.zeros(3), lag=0.0,
     )  # fmt: skip
     joints = camera_joints('depth', 1)
-    agreed = refiner._hand(view, 1, joints, np.full(21, 0.004))
-    apart = refiner._hand(view, 1, joints, np.full(21, 0.02))
+
+    def seen(spread, error=None, points=joints):
+        expected = None if error is None else torch.full((1, 21), error)
+        hands = DenseJoints(joints=None, spread=torch.full((1, 21), spread), error=expected)
+        sigma, confidence = (value[0].double().numpy() for value in sureness(hands))
+        return refiner._hand(view, 1, points, sigma, confidence)
+
+    agreed, apart = seen(0.004), seen(0.02)
     assert agreed.presence > 0.95 and 0.5 < apart.presence < 0.7
     assert apart.shape_sigma.mean() > 1.2 * agreed.shape_sigma.mean()
-    assert refiner._hand(view, 1, joints, np.full(21, 0.06)) is None
-    assert refiner._hand(view, 1, joints * np.nan, np.full(21, 0.004)) is None
+    assert seen(0.06) is None
+    assert seen(0.004, points=joints * np.nan) is None
+    # What the network expects of its errors counts in their place.
+    right, wrong = seen(0.004, 0.005), seen(0.004, 0.0299)
+    assert right.presence > 0.95 and 0.45 < wrong.presence < 0.55
+    assert wrong.shape_sigma.mean() > 1.5 * right.shape_sigma.mean()
+    assert seen(0.004, 0.04) is None
 
 
 def test_an_untrained_network_gives_numbers_or_nothing():

@@ -303,6 +303,19 @@ def test_an_error_all_joints_share_counts_once_and_not_21_times():
     np.testing.assert_allclose(term.cost, expected, rtol=1e-4)
 
 
+def test_the_surest_joints_say_what_all_have_in_common():
+    data = seen_joints(0.0)
+    data.joints[:, :, 8] += np.array([0.2, 0.0, 0.0])
+    costs = {}
+    for sigma in (0.01, 1.0):
+        shape = data.shape.copy()
+        shape[:, :, 8] = np.eye(3) / sigma
+        term = joint_cost(replace(data, shape=shape), np.zeros((2, size_of())), Noise())
+        costs[sigma] = float(term.cost.max())
+    # A joint that knows nothing moves the hand's place by nothing, and costs nothing.
+    assert costs[1.0] < 0.1 < 1.0 < costs[0.01]
+
+
 def test_trust_makes_a_network_count_more_often_and_its_joints_no_more_believed():
     still, posed = np.zeros((2, size_of())), MODEL.pose(state(), SIDES, shape=True)
     data = seen_joints(0.02)

@@ -307,6 +307,29 @@ def test_background_never_votes():
     assert torch.allclose(*results)
 
 
+def test_what_a_network_corrects_is_added_to_what_the_votes_say():
+    joints = hand()
+    crop = crop_of(joints)
+    fields = dense_targets(crop, joints).fields
+    moved = torch.zeros(1, 21, 3)
+    moved[0, 4] = torch.tensor([0.1, -0.2, 0.3])  # 10, 20 and 30 mm
+    plain, corrected = (
+        aggregate(dataclasses.replace(fields, correction=correction), crop)
+        for correction in (None, moved)
+    )
+    assert torch.allclose(corrected.joints - plain.joints, 0.1 * moved, atol=1e-6)
+    assert torch.equal(corrected.spread, plain.spread)
+
+
+def test_a_network_may_say_how_far_off_its_joints_are():
+    joints = hand()
+    crop = crop_of(joints)
+    fields = dense_targets(crop, joints).fields
+    assert aggregate(fields, crop).error is None
+    fields = dataclasses.replace(fields, log_error=torch.full((1, 21), 0.2).log())
+    assert torch.allclose(aggregate(fields, crop).error, torch.tensor(0.02))
+
+
 def test_regressed_coordinates_need_no_votes():
     joints = hand()
     crop = crop_of(joints)

@@ -68,6 +68,9 @@ def test_the_small_network_is_small(small):
 def test_variants_have_fields_and_gradients_everywhere(head, stacks):
     config = dataclasses.replace(DenseRegConfig.small(), head=head, stacks=stacks, joints=5)
     network = DenseReg(config).train()
+    assert (network.refiner is None) == (head == 'coordinates')
+    if network.refiner is not None:  # which corrects nothing at first
+        nn.init.normal_(network.refiner.out.weight, std=0.1)
     stages = network(crops())
     assert len(stages) == stacks
     total = torch.zeros(())
@@ -79,6 +82,8 @@ def test_variants_have_fields_and_gradients_everywhere(head, stacks):
         if fields.coordinates is not None:
             assert fields.coordinates.shape == (2, 5, 3)
             total = total + fields.coordinates.square().sum()
+        if fields.correction is not None:
+            total = total + (fields.correction - 0.3).square().sum() + fields.log_error.sum()
     total.backward()
     without = [name for name, value in network.named_parameters() if value.grad is None]
     assert without == []
@@ -102,6 +107,22 @@ def test_v_knows_r_and_s_and_not_the_other_way_round(small):
         after = network(crops())[0]
     assert torch.equal(before.heat_3d, after.heat_3d)
     assert not torch.allclose(before.direction, after.direction)
+
+
+def test_only_the_last_stack_is_corrected_and_at_first_not_at_all(small):
+    with torch.inference_mode():
+        first, last = small(crops())
+    assert first.correction is None and first.log_error is None
+    assert last.correction.shape == (2, 21, 3) and not last.correction.any()
+    plain = DenseReg(dataclasses.replace(DenseRegConfig.small(), refiner=0)).eval()
+    with torch.inference_mode():
+        fields = plain(crops())[-1]
+    assert fields.correction is None and fields.log_error is None
+
+
+def test_a_refiner_whose_heads_do_not_fit_is_refused():
+    with pytest.raises(ModelError, match='refiner of width 10 among 4'):
+        DenseRegConfig(refiner=10)
 
 
 def test_predictions_do_not_depend_on_the_rest_of_the_batch(small):

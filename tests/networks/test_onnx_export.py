@@ -29,8 +29,9 @@ WILDHANDS = replace(
     camera_hidden=8,
 )  # fmt: skip
 DENSEREG = DenseRegConfig(
-    stacks=1, stem_channels=4, channels=8, branch_channels=8, vote_channels=8, weight_std=None
-)
+    stacks=1, stem_channels=4, channels=8, branch_channels=8, vote_channels=8, weight_std=None,
+    refiner=8,
+)  # fmt: skip
 NETWORKS = {
     'therformer': (TherFormer, THERFORMER),
     'wildhands': (WildHands, WILDHANDS),
@@ -77,7 +78,7 @@ def test_densereg_for_any_number_of_crops(both):
     for count in (1, 2, 3):
         crop = torch.rand(count, 1, 128, 128) * 1.4 - 1.0
         own, other = loaded.network(crop)[-1], network(crop)[-1]
-        for name in ('heat_2d', 'heat_3d', 'direction'):
+        for name in ('heat_2d', 'heat_3d', 'direction', 'correction', 'log_error'):
             close(getattr(own, name), getattr(other, name))
 
 
@@ -127,8 +128,9 @@ def test_the_verb_writes_graphs_that_run_alone_and_the_card(folder, tmp_path, ca
     assert json.loads(report.read_text())['files'] == [str(target)]
     card = json.loads(target.with_suffix('.json').read_text())
     assert card['network'] == 'densereg' and card['config']['channels'] == 8
-    heat_2d, _, direction = Graph(target)(torch.zeros(2, 1, 128, 128))
+    heat_2d, _, direction, correction, log_error = Graph(target)(torch.zeros(2, 1, 128, 128))
     assert heat_2d.shape == (2, 21, 32, 32) and direction.shape == (2, 63, 32, 32)
+    assert correction.shape == (2, 21, 3) and log_error.shape == (2, 21)
     assert [path.name for path in sorted(target.parent.iterdir())] == ['hand.json', 'hand.onnx']
 
 

@@ -11,7 +11,8 @@ from hand_pose_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.resnet import ResNet, count_parameters, freeze_statistics
 from hand_pose_ros.networks.therformer import TherFormer, TherFormerConfig, depth_image
-from hand_pose_ros.networks.therformer_blocks import decode_joints, positional_table
+from hand_pose_ros.networks.therformer_blocks import decode_joints
+from hand_pose_ros.networks.token_encoder import positional_table
 from tests.networks.therformer_scene import NIR, THERMAL, cameras, images, tiny
 
 

@@ -8,7 +8,7 @@ import torch
 from hand_pose_ros.networks.dense_crop import crop_boxes, joint_boxes
 from hand_pose_ros.networks.dense_votes import DenseFields, aggregate, dense_targets
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
-from hand_pose_ros.training.losses.densereg import densereg_loss, joint_distance
+from hand_pose_ros.training.losses.densereg import densereg_loss, error_cost, joint_distance
 from tests.networks.dense_scene import cameras, depth_of, hand, project
 
 
@@ -165,3 +165,25 @@ def test_joint_distances_leave_out_what_is_not_known():
     (slope,) = torch.autograd.grad(distance, found)
     assert slope.isfinite().all() and not slope[1].any()
     assert float(joint_distance(found.detach(), true.fill_(torch.nan))) == 0.0
+
+
+def test_expected_errors_cost_least_where_they_are_the_errors():
+    true = torch.zeros(1, 2, 3)
+    found = true + torch.tensor([[0.03, 0.04, 0.0]])  # half a unit of 100 mm
+    found.requires_grad_()
+
+    def cost(expected):
+        log_error = torch.full((1, 2), expected).log().requires_grad_()
+        value = error_cost(log_error, found, true)
+        return float(value.detach()), *torch.autograd.grad(value, log_error)
+
+    least, slope = cost(0.5)
+    assert least == pytest.approx(float(torch.tensor(0.5).log()) + 1.0, rel=1e-5)
+    torch.testing.assert_close(slope, torch.zeros(1, 2), atol=1e-6, rtol=0)
+    assert cost(0.4)[0] > least and cost(0.6)[0] > least
+    # Joints do not move to please what was expected of them, and unknown ones say nothing.
+    value = error_cost(torch.zeros(1, 2, requires_grad=True), found, true)
+    assert torch.autograd.grad(value, found, allow_unused=True) == (None,)
+    true[0, 1] = torch.nan
+    assert float(error_cost(torch.zeros(1, 2), found, true)) == pytest.approx(0.5)
+    assert float(error_cost(torch.zeros(1, 2), found, true * torch.nan)) == 0.0

@@ -140,10 +140,11 @@ def test_joints_that_votes_lead_to_count_where_they_have_a_weight():
     network = plain.build_network()
     total, terms = plain.loss(network, batch, seeded(1))
     more, with_joints = weighted.loss(network, batch, seeded(1))
-    assert set(with_joints) == {*terms, 'joints'}
-    joints = float(with_joints['joints'].detach())
+    assert set(with_joints) == {*terms, 'joints', 'expected'}
+    joints, expected = (float(with_joints[name].detach()) for name in ('joints', 'expected'))
     assert joints > 0.01
-    assert float((more - total).detach()) == pytest.approx(3.0 * joints, rel=1e-3)
+    added = 3.0 * joints + 0.1 * expected
+    assert float((more - total).detach()) == pytest.approx(added, rel=1e-3)
 
 
 def test_the_loss_of_one_batch_falls():
@@ -179,3 +180,17 @@ def test_the_fields_are_those_of_the_network():
     own = task()
     output = own.build_network()(torch.zeros(1, 1, 128, 128))
     assert all(isinstance(fields, DenseFields) for fields in output)
+
+
+@pytest.mark.parametrize('weight', [0, 6])
+def test_what_teaches_the_refiner_is_the_distance_of_the_joints(weight):
+    options = {'reduction': 'mean', 'joint_weight': weight}
+    own = make_task(
+        fakes.make_config(task='densereg', network={**TINY, 'refiner': 8}, options=options)
+    )
+    network = own.build_network()
+    total, _ = own.loss(network, hands(1), seeded())
+    total.backward()
+    taught = [name for name, value in network.refiner.named_parameters() if value.grad is not None]
+    assert bool(taught) == bool(weight)
+    assert all(value.requires_grad == bool(weight) for value in network.refiner.parameters())

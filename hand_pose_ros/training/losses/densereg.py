@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from hand_pose_ros.networks.dense_crop import UNIT
 from hand_pose_ros.networks.dense_votes import DenseFields, DenseTargets
 from hand_pose_ros.networks.densereg import Head
 
@@ -58,6 +59,24 @@ def joint_distance(found: Tensor, true: Tensor) -> Tensor:
     known = torch.isfinite(found).all(dim=-1) & torch.isfinite(true).all(dim=-1)
     distances = (found[known] - true[known]).square().sum(dim=-1).clamp(min=_TINY**2).sqrt()
     return distances.sum() / known.sum().clamp(min=1)
+
+
+def error_cost(log_error: Tensor, found: Tensor, true: Tensor) -> Tensor:
+    """Return the mean cost of expecting errors, least where they are expected as large as they are.
+
+    ``log e + d / e`` for a distance d where e was expected: the likelihood of distances that are
+    distributed exponentially. Distances pass no slopes on.
+
+    Args:
+        log_error: (N, J) of the expected distances, in units of 100 mm.
+        found: (N, J, 3) metres.
+        true: (N, J, 3) metres; NaN in either is left out.
+    """
+    known = torch.isfinite(found).all(dim=-1) & torch.isfinite(true).all(dim=-1)
+    distances = (found[known] - true[known]).norm(dim=-1).detach() / UNIT
+    expected = log_error[known]
+    costs = expected + distances * (-expected).exp()
+    return costs.sum() / known.sum().clamp(min=1)
 
 
 def _squares(

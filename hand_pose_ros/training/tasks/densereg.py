@@ -30,13 +30,20 @@ from hand_pose_ros.networks.densereg import DenseRegConfig
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.training.config import TrainingConfig
-from hand_pose_ros.training.losses.densereg import Reduction, densereg_loss, joint_distance
+from hand_pose_ros.training.losses.densereg import (
+    Reduction,
+    densereg_loss,
+    error_cost,
+    joint_distance,
+)
 from hand_pose_ros.training.tasks.base import Arrays
 from hand_pose_ros.training.tasks.common import labelled_hands, no_loss, options, preset
 
 _MILLIMETRES = 1000.0
 # Hands that a forward pass without gradients takes at once.
 _CHUNK = 64
+# Of what it costs to expect wrong errors: a tenth of the slopes that joints have.
+_EXPECTED_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +61,8 @@ class DenseRegOptions:
         reduction: of the loss, see ``losses.densereg``.
         background: whether pixels without a hand learn to vote, see ``losses.densereg``.
         joint_weight: of the mean distance between the joints that votes lead to and the true ones,
-            per metre; 0 leaves the term out, as published. Fields do not know which pixels vote.
+            per metre; 0 leaves the term out, as published, and a refiner as it is. Fields do not
+            know which pixels vote.
     """
 
     crop: Literal['cube', 'box'] = 'cube'
@@ -91,7 +99,10 @@ class DenseRegTask:
 
     def build_network(self) -> nn.Module:
         """Return the new network."""
-        return create_network(self.name, self.network_config)
+        network = create_network(self.name, self.network_config)
+        if not self._options.joint_weight and network.refiner is not None:
+            network.refiner.requires_grad_(False)  # no other term teaches it
+        return network
 
     def augment(self, batch: ViewBatch, draws: Sequence[Generator]) -> ViewBatch:
         """Return the batch as it is: crops change when they are cut."""
@@ -120,6 +131,9 @@ class DenseRegTask:
                 found = aggregate(stages[-1], crop, self.aggregation).joints
                 terms['joints'] = joint_distance(found, joints)
                 total = total + self._options.joint_weight * terms['joints']
+                if stages[-1].log_error is not None:
+                    terms['expected'] = error_cost(stages[-1].log_error, found, joints)
+                    total = total + _EXPECTED_WEIGHT * terms['expected']
         return total, terms
 
     def predict(self, network: nn.Module, batch: ViewBatch) -> Mapping[str, Tensor]:

@@ -1,0 +1,84 @@
+"""Averages checkpoints of one network, each trained on from another of them.
+
+    python scripts/average_weights.py OUT.safetensors FIRST.safetensors:2 SECOND.safetensors:1
+
+A run that begins with the weights of the one before ends beside them in the same valley of the
+loss, and the mean of both, here two parts of the first and one of the second, is often better than
+either. The card is the first one's, with the hash and the share of each (``average``), and metrics
+measured anew on its validation data. ``scripts/calibrate_networks.py`` comes after.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hand_pose_ros.errors import ModelError
+from hand_pose_ros.networks.checkpoint import LoadedNetwork, load_checkpoint, save_checkpoint
+from hand_pose_ros.training.config import TrainingConfig
+from hand_pose_ros.training.data import batches_of
+from hand_pose_ros.training.mapping import plain, typed
+from hand_pose_ros.training.sources import make_source
+from hand_pose_ros.training.tasks.registry import make_task
+from hand_pose_ros.training.validation import validate
+
+# What the checkpoint writer says itself, and what is measured after.
+_WRITTEN = {'format', 'network', 'config', 'parameters', 'git_revision', 'sha256', 'noise'}
+
+
+def average(checkpoints: list[tuple[LoadedNetwork, float]]) -> dict[str, Tensor]:
+    """Return the mean weights; numbers that are no weights, such as counts, are the first one's.
+
+    Raises:
+        ModelError: the checkpoints are of different networks.
+    """
+    first = checkpoints[0][0]
+    for other, _ in checkpoints:
+        if (other.name, other.config) != (first.name, first.config):
+            raise ModelError(
+                f'{other.name} {other.config} and {first.name} {first.config} are different '
+                'networks: average checkpoints of one'
+            )
+    total = sum(share for _, share in checkpoints)
+    states = [(loaded.network.state_dict(), share / total) for loaded, share in checkpoints]
+    return {
+        key: sum((state[key] * share for state, share in states), torch.zeros(()))
+        if value.is_floating_point()
+        else value
+        for key, value in states[0][0].items()
+    }
+
+
+def measured(loaded: LoadedNetwork) -> dict[str, float]:
+    """Return the metrics on the validation data that the card names."""
+    stated = {**loaded.card['training'], 'network': plain(loaded.config)}
+    config = typed(TrainingConfig, stated, 'the card')
+    source = make_source(config.data.validation, config.data, torch.device('cpu'))
+    batches = batches_of(source, config.data.validation_batch, torch.device('cpu'))
+    metrics = validate(make_task(config), loaded.network, batches).metrics
+    return {name: round(value, 4) for name, value in metrics.items()}
+
+
+def main() -> None:
+    """Average, measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('output', type=Path)
+    parser.add_argument('parts', nargs='+', metavar='FILE:SHARE')
+    options = parser.parse_args()
+    parts = [part.rpartition(':') for part in options.parts]
+    checkpoints = [(load_checkpoint(Path(path)), float(share)) for path, _, share in parts]
+    first = checkpoints[0][0]
+    first.network.load_state_dict(average(checkpoints))
+    card = {key: value for key, value in first.card.items() if key not in _WRITTEN}
+    card['average'] = [
+        {'sha256': loaded.card['sha256'], 'share': share} for loaded, share in checkpoints
+    ]
+    card['metrics'] = measured(dataclasses.replace(first, card=card))
+    save_checkpoint(options.output, first.network, first.name, first.config, card)
+    print(f'{options.output}: {card["metrics"]}')
+
+
+if __name__ == '__main__':
+    main()
