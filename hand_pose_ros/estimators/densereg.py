@@ -37,7 +37,7 @@ _SIDE = 0.28  # metres, of the cube
 # by half.
 _DOUBTFUL, _WRONG = 0.025, 0.03
 _PER_SPREAD = 0.5  # standard deviation of a joint, in spreads of its votes
-# Standard deviation of a joint that is expected to be _LIKELY off, metres, in that distance: that of
+# Standard deviation of a joint that is expected to be _LIKELY metres off, in that distance: that of
 # normal errors in space. Elsewhere it grows with the root alone: what else is fitted knows hidden
 # joints no better than the network does.
 _LIKELY, _PER_ERROR = 0.01, 0.63
