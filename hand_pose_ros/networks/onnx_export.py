@@ -182,7 +182,7 @@ def _densereg(network: nn.Module, config: Any) -> list[Part]:
             name='',
             module=_DenseRegFields(network),
             inputs={'crop': torch.rand(2, 1, 128, 128)},
-            outputs=outputs if config.refiner else outputs[:3],
+            outputs=outputs if network.refiner is not None else outputs[:3],
             free={'crop': 0},
         )
     ]

@@ -1,5 +1,6 @@
 """DenseReg's loss: half squared differences of all fields, at all pixels, over all stacks."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +14,7 @@ from hand_pose_ros.networks.densereg import Head
 Reduction = Literal['sum', 'mean']
 
 _TINY = 1e-4  # metres
+_MILLIMETRE = 1e-3
 
 
 def densereg_loss(
@@ -64,8 +66,8 @@ def joint_distance(found: Tensor, true: Tensor) -> Tensor:
 def error_cost(log_error: Tensor, found: Tensor, true: Tensor) -> Tensor:
     """Return the mean cost of expecting errors, least where they are expected as large as they are.
 
-    ``log e + d / e`` for a distance d where e was expected: the likelihood of distances that are
-    distributed exponentially. Distances pass no slopes on.
+    ``log e + d / e`` for a distance d where e was expected, e in millimetres in the logarithm: the
+    likelihood of distances that are distributed exponentially. Distances pass no slopes on.
 
     Args:
         log_error: (N, J) of the expected distances, in units of 100 mm.
@@ -75,7 +77,7 @@ def error_cost(log_error: Tensor, found: Tensor, true: Tensor) -> Tensor:
     known = torch.isfinite(found).all(dim=-1) & torch.isfinite(true).all(dim=-1)
     distances = (found[known] - true[known]).norm(dim=-1).detach() / UNIT
     expected = log_error[known]
-    costs = expected + distances * (-expected).exp()
+    costs = expected + math.log(UNIT / _MILLIMETRE) + distances * (-expected).exp()
     return costs.sum() / known.sum().clamp(min=1)
 
 
