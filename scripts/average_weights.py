@@ -76,7 +76,10 @@ def main() -> None:
         {'sha256': loaded.card['sha256'], 'share': share} for loaded, share in checkpoints
     ]
     card['metrics'] = measured(dataclasses.replace(first, card=card))
-    save_checkpoint(options.output, first.network, first.name, first.config, card)
+    save_checkpoint(
+        options.output, first.network, first.name, first.config, card,
+        half=card['training'].get('half', False),
+    )  # fmt: skip
     print(f'{options.output}: {card["metrics"]}')
 
 

@@ -134,7 +134,7 @@ def measured(found: Sequence[tuple[NetworkHand, np.ndarray]]) -> dict[str, float
     if not along:
         raise SystemExit('the network saw no hand: train it longer')
     values = {'along': along, 'across': across, 'pixel': pixels}
-    deviations = {name: float(robust(errors)) for name, errors in values.items()}
+    deviations = {name: robust(errors) for name, errors in values.items()}
     return {**deviations, 'shape': beyond(np.array(shape), np.array(known))}
 
 

@@ -58,7 +58,7 @@ def joint_distance(found: Tensor, true: Tensor) -> Tensor:
 
     Joints found by ``aggregate`` pass their slopes to the votes that led to them.
     """
-    known = torch.isfinite(found).all(dim=-1) & torch.isfinite(true).all(dim=-1)
+    known = _known(found, true)
     distances = (found[known] - true[known]).square().sum(dim=-1).clamp(min=_TINY**2).sqrt()
     return distances.sum() / known.sum().clamp(min=1)
 
@@ -74,11 +74,16 @@ def error_cost(log_error: Tensor, found: Tensor, true: Tensor) -> Tensor:
         found: (N, J, 3) metres.
         true: (N, J, 3) metres; NaN in either is left out.
     """
-    known = torch.isfinite(found).all(dim=-1) & torch.isfinite(true).all(dim=-1)
+    known = _known(found, true)
     distances = (found[known] - true[known]).norm(dim=-1).detach() / UNIT
     expected = log_error[known]
     costs = expected + math.log(UNIT / _MILLIMETRE) + distances * (-expected).exp()
     return costs.sum() / known.sum().clamp(min=1)
+
+
+def _known(found: Tensor, true: Tensor) -> Tensor:
+    """Return which joints (N, J) are finite in both."""
+    return torch.isfinite(found).all(dim=-1) & torch.isfinite(true).all(dim=-1)
 
 
 def _squares(
