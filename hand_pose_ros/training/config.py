@@ -180,7 +180,7 @@ class TrainingConfig:
         steps: optimiser steps of the run.
         seed: of initial weights, order, augmentation and dropout.
         precision: ``bfloat16`` runs the network in mixed precision; ``auto`` does so on GPUs and
-            processors that know 16-bit products, where it is faster, and nowhere else.
+            processors that are faster with it, and nowhere else.
         ema: decay of the moving average of the weights, 0 for none; validated and exported.
         validate_every, checkpoint_every, log_every: steps.
         freeze_norm: keep the batch statistics, for fine-tuning: of the backbones, or of the whole

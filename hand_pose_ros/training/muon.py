@@ -99,7 +99,7 @@ def is_kernel(weight: Tensor) -> bool:
 def orthogonal(matrix: Tensor) -> Tensor:
     """Return the orthogonal matrix nearest to one, its singular values within 0.7 and 1.2.
 
-    By Newton and Schulz's iteration, in 16 bits where the device has instructions for them.
+    By Newton and Schulz's iteration, in 16 bits where the device is faster with them.
     """
     a, b, c = _POLYNOMIAL
     x = matrix.to(torch.bfloat16 if computes_bfloat16(matrix.device) else torch.float32)

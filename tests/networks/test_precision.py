@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from hand_pose_ros.networks import precision
 from hand_pose_ros.networks.precision import (
     LayerNorm,
     computes_bfloat16,
@@ -46,19 +47,31 @@ def test_a_norm_is_that_of_torch_and_keeps_the_precision_of_its_input():
 
 
 @pytest.mark.parametrize(
-    ('known', 'fast'),
+    ('known', 'seconds', 'fast'),
     [
-        ({'avx2': True}, False),
-        ({'avx512_bf16': True}, True),
-        ({'amx_bf16': True}, True),
-        ({}, False),
+        ({'avx2': True}, 1.0, False),
+        ({'avx512_bf16': True}, 1.0, True),
+        ({'avx512_bf16': True}, 3.0, False),
+        ({'amx_bf16': True}, 1.0, True),
+        ({}, 1.0, False),
     ],
 )
-def test_auto_is_16_bits_only_where_the_processor_knows_them(monkeypatch, known, fast):
+def test_auto_is_16_bits_only_where_they_are_the_faster_ones(monkeypatch, known, seconds, fast):
+    times = {torch.bfloat16: seconds, torch.float32: 2.0}
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: known)
+    monkeypatch.setattr(precision, '_product', times.get)
     assert computes_bfloat16(CPU) is fast
     a = torch.rand(4, 4)
-    for precision, mixed in (('auto', fast), ('bfloat16', True), ('float32', False)):
-        with mixed_precision(precision, CPU):
+    for stated, mixed in (('auto', fast), ('bfloat16', True), ('float32', False)):
+        with mixed_precision(stated, CPU):
             assert (a @ a).dtype == (torch.bfloat16 if mixed else torch.float32)
     assert not torch.is_autocast_enabled('cpu')
+
+
+def test_products_are_timed_once_whatever_the_context(monkeypatch):
+    precision._product.cache_clear()
+    with torch.autocast('cpu', torch.bfloat16):
+        first = precision._product(torch.float32)
+    assert 0 < first < 10
+    monkeypatch.setattr(torch, 'mm', lambda a, b: 1 / 0)
+    assert precision._product(torch.float32) == first
