@@ -51,6 +51,7 @@ class DenseRegRefiner:
     Attributes:
         stream: name of the depth stream.
         loaded: the network and its card.
+        knows_distance: whether the network sees how far away hands are.
     """
 
     source = 'densereg'
@@ -76,6 +77,7 @@ class DenseRegRefiner:
         options = self.loaded.card.get('training', {}).get('options', {})
         self._side = float(options.get('side', _SIDE))
         self._noise = NOISE.from_card(self.loaded.card)
+        self.knows_distance = self._noise.knows_distance
         self._rectifier = Rectifier(_SIZE)
         self._device = device_of(config.device)
         self._confidence = config.confidence

@@ -45,9 +45,11 @@ class Refiner(Protocol):
 
     Attributes:
         stream: whose images it sees.
+        knows_distance: whether it sees how far away hands are.
     """
 
     stream: str
+    knows_distance: bool
 
     def refine(
         self, views: dict[str, View], places: Sequence[tuple[int, Array]]
@@ -125,6 +127,13 @@ class FusionStages:
                     if hand is not None:
                         found[row].append(hand)
         return found
+
+    def knows_distances(self, views: dict[str, View]) -> bool:
+        """Say whether a network takes part in a frame that sees how far away hands are."""
+        return any(
+            refiner.knows_distance and refiner.stream in views
+            for refiner in self._refiners.values()
+        )
 
     def would_find(self, views: dict[str, View], joints: Array) -> bool:
         """Say whether the finder's image shows this place, joints (21, 3)."""

@@ -20,6 +20,7 @@ from hand_pose_ros.estimators.plausibility import (
     crowded_out,
     doubles,
     in_place,
+    measured_share,
 )
 from hand_pose_ros.estimators.results import (
     Draft,
@@ -67,6 +68,10 @@ class NetworkSearch(Protocol):
         self, views: dict[str, View], places: Sequence[tuple[int, Array]]
     ) -> list[list[NetworkHand]]:
         """Return what a closer look at each place, a side and joints (21, 3), shows."""
+        ...
+
+    def knows_distances(self, views: dict[str, View]) -> bool:
+        """Say whether a network takes part in a frame that sees how far away hands are."""
         ...
 
     def would_find(self, views: dict[str, View], joints: Array) -> bool:
@@ -402,7 +407,7 @@ class HandFollower:
             if track.number in rows:
                 self._accept(track, hand, fit, row, stamp)
         scores = [
-            scores[row] * _agreement(hand, fit, row, depth) * self._in_place(hand, fit, row)
+            scores[row] * self._believed(hand, fit, row, depth)
             for row, (_, hand) in enumerate(evidence)
         ]
         sure = {n: row for n, row in rows.items() if self._is_sure(evidence[row][1], scores[row])}
@@ -471,8 +476,17 @@ class HandFollower:
         """Say whether a hand scores enough; one that only depth holds was judged by its share."""
         return not hand.is_recognised or score >= self.config.tracking.least_score
 
-    def _in_place(self, hand: HandEvidence, fit: Fit, row: int) -> float:
-        return in_place(stated_covariance(fit, row, hand, self.config.inflation))
+    def _believed(self, hand: HandEvidence, fit: Fit, row: int, depth: View | None) -> float:
+        """Return how far the depth image and its own doubt let one believe in a hand, 0..1."""
+        measured = 0.0
+        if depth is not None:
+            measured = measured_share(_when_measured(hand, fit, row, depth), depth)
+        unseen = self._networks is not None and self._networks.knows_distances(self._views)
+        unseen = unseen and not hand.sure
+        covariance = stated_covariance(fit, row, hand, self.config.inflation)
+        return agreement(float(fit.depth_share[row]), measured) * in_place(
+            covariance, measured if unseen else 0.0
+        )
 
     def _would_find(self, joints: Array) -> bool:
         """Say whether networks looked for hands in an image that shows this place."""
@@ -496,14 +510,6 @@ class HandFollower:
             if self._is(name, 'depth') and np.isfinite(view.stream.image).any():
                 return view
         return None
-
-
-def _agreement(hand: HandEvidence, fit: Fit, row: int, depth: View | None) -> float:
-    """Return how far the depth image lets one believe in a fitted hand, 0..1."""
-    if depth is None:
-        return 1.0
-    there = _when_measured(hand, fit, row, depth)
-    return agreement(there, float(fit.depth_share[row]), depth)
 
 
 def _when_measured(hand: HandEvidence, fit: Fit, row: int, depth: View) -> Array:

@@ -49,6 +49,11 @@ class NetworkNoise:
     map_rest: float = 0.0
     map_prior: float = 0.0
 
+    @property
+    def knows_distance(self) -> bool:
+        """Whether the network sees how far away hands are; others take it from their size."""
+        return self.along < _KNOWN
+
     def from_card(self, card: Mapping[str, Any]) -> 'NetworkNoise':
         """Return the figures of a card's ``noise``, these where it has none.
 
@@ -144,8 +149,8 @@ class NetworkHand:
 
     @property
     def knows_distance(self) -> bool:
-        """Whether the network sees how far away hands are; others take it from their size."""
-        return self.noise.along < _KNOWN
+        """Whether the network sees how far away hands are."""
+        return self.noise.knows_distance
 
     @property
     def doubt(self) -> Array:

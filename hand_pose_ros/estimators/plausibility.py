@@ -22,8 +22,9 @@ _BEHIND, _BEFORE = 0.06, 0.12
 _MOST, _LEAST = 0.7, 10
 # A depth image agrees with so much of the surface of a hand that is there: more may be hidden.
 _AGREES = 0.4
-# A hand as unsure as this (RMS of its joints, metres) is as likely out of place as in it.
-_UNSURE = 0.12
+# A hand as unsure as this (RMS of its joints, metres) is as likely out of place as in it: mostly,
+# and where a depth camera measures at all of its joints and the network for it saw no hand there.
+_UNSURE, _UNSURE_UNSEEN = 0.12, 0.025
 
 
 def doubles(fit: Fit, rows: Mapping[int, int], duplicate: float) -> set[int]:
@@ -77,25 +78,34 @@ def contradicted(joints: Array, depth: View) -> bool:
     return len(wrong) >= _LEAST and bool(wrong.mean() >= _MOST)
 
 
-def agreement(joints: Array, share: float, depth: View) -> float:
+def measured_share(joints: Array, depth: View) -> float:
+    """Return the share of joints (21, 3) in the results' frame at which a depth image measures."""
+    return float(np.isfinite(_farther(joints, depth)).mean())
+
+
+def agreement(share: float, measured: float) -> float:
     """Return how far a depth image lets one believe in a hand, 0..1; 1 where it measures nothing.
 
     Args:
-        joints: (21, 3) metres, frame of the results.
         share: of the points of its surface that face the camera, those which the image agrees with.
-        depth: view of the depth camera.
+        measured: share of its joints at which the image measures.
     """
-    measured = np.isfinite(_farther(joints, depth)).mean()
-    return float(1.0 - measured * (1.0 - min(share / _AGREES, 1.0)))
+    return 1.0 - measured * (1.0 - min(share / _AGREES, 1.0))
 
 
-def in_place(covariance: Array) -> float:
+def in_place(covariance: Array, unseen: float) -> float:
     """Return the probability that a hand as unsure as this is in its place.
 
     Args:
         covariance: (21, 3, 3) of its joints, square metres.
+        unseen: share of its joints that a network which knows distances should have seen and did
+            not.
     """
-    return 1.0 / (1.0 + (mean_variance(covariance) / _UNSURE**2) ** 2)
+    variance = mean_variance(covariance)
+    mostly, there = (
+        1.0 / (1.0 + (variance / unsure**2) ** 2) for unsure in (_UNSURE, _UNSURE_UNSEEN)
+    )
+    return (1.0 - unseen) * mostly + unseen * there
 
 
 def mean_variance(covariance: Array) -> float:

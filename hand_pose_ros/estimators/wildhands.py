@@ -79,6 +79,7 @@ class WildHandsRefiner:
         self.loaded = loaded or load_model(self.source, config, self._modality)
         self._patch = int(self.loaded.config.patch)
         self._noise = NOISE.from_card(self.loaded.card)
+        self.knows_distance = self._noise.knows_distance
         self._rectifier = Rectifier(_image_size(self._modality, self._patch))
         self._device = device_of(config.device)
         self._confidence, self._mesh = config.confidence, mesh

@@ -75,6 +75,7 @@ class FakeFinder:
 
     source = 'therformer'
     finds = True
+    knows_distance = False
 
     def __init__(self, stream='thermal', noise=0.0, shift=(0.0, 0.0, 0.0), sides=(0, 1)):
         self.stream, self.noise, self.shift, self.sides = stream, noise, np.array(shift), sides

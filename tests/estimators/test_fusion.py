@@ -254,7 +254,7 @@ def test_a_hand_of_which_depth_shows_little_is_followed_and_predicted_not_tracke
     shown = follow(estimator, ('thermal', 'depth'))
     assert {pose.state for pose in shown.values()} == {'tracked'}
     with monkeypatch.context() as patch:
-        patch.setattr(hand_follower, 'agreement', lambda joints, share, depth: 0.3)
+        patch.setattr(hand_follower, 'agreement', lambda share, measured: 0.3)
         for number in range(4, 24):  # longer than a hand is predicted that nothing shows
             poses = estimator.estimate(frame(number, ('thermal', 'depth')))
             assert [pose.state for pose in poses] == ['predicted'] * 2
@@ -265,6 +265,21 @@ def test_a_hand_of_which_depth_shows_little_is_followed_and_predicted_not_tracke
     again = estimator.estimate(frame(24, ('thermal', 'depth')))
     assert {pose.side: pose.state for pose in again} == {'left': 'tracked', 'right': 'tracked'}
     assert {pose.track_id for pose in again} == {pose.track_id for pose in shown.values()}
+
+
+def test_an_unsure_hand_that_densereg_does_not_see_is_predicted_where_depth_is_measured(make):
+    """As unsure as TherFormer alone leaves it: enough where there is no DenseReg."""
+    alone = follow(make(therformer=FakeFinder(noise=0.02)), ('thermal', 'depth'))
+    assert {pose.state for pose in alone.values()} == {'tracked'}
+    blind = FakeRefiner('depth', sides=())
+    blind.knows_distance = True
+    estimator = make(therformer=FakeFinder(noise=0.02), densereg=blind)
+    for number in range(4):
+        poses = estimator.estimate(frame(number, ('thermal', 'depth')))
+    assert 'tracked' not in {pose.state for pose in poses}
+    # Without its image DenseReg takes no part.
+    poses = estimator.estimate(frame(4, ('thermal',)))
+    assert {pose.state for pose in poses} == {'tracked'}
 
 
 def test_a_hand_whose_place_is_not_known_is_followed_and_predicted_not_tracked(make):

@@ -9,6 +9,7 @@ from hand_pose_ros.estimators.plausibility import (
     crowded_out,
     doubles,
     in_place,
+    measured_share,
 )
 from hand_pose_ros.estimators.rig_views import views_of
 from hand_pose_ros.hand_model.fitting import Fit
@@ -89,7 +90,8 @@ def test_depth_that_was_not_measured_contradicts_nothing(depth, away):
 
 def test_a_depth_image_that_shows_little_of_a_hand_lets_one_believe_less_in_it(depth):
     hand = TRUTH[1].joints
-    believed = [agreement(hand, share, depth) for share in (0.0, 0.1, 0.3, 0.5, 1.0)]
+    measured = measured_share(hand, depth)
+    believed = [agreement(share, measured) for share in (0.0, 0.1, 0.3, 0.5, 1.0)]
     assert believed[0] < believed[1] < believed[2] < believed[3] == believed[4] == 1.0
     assert believed[0] < 0.25  # nothing was measured at a few of its joints
 
@@ -97,21 +99,31 @@ def test_a_depth_image_that_shows_little_of_a_hand_lets_one_believe_less_in_it(d
 def test_a_depth_image_says_nothing_of_what_it_did_not_measure(depth):
     hand = TRUTH[1].joints
     nothing = views_of(frame(0, depth=dark('depth')))['depth']
-    assert agreement(hand, 0.0, nothing) == 1.0
-    assert agreement(hand + np.array([5.0, 0.0, 0.0]), 0.0, depth) == 1.0  # outside of the image
-    assert agreement(hand * [1, 1, -1], 0.0, depth) == 1.0  # behind the camera
+    assert measured_share(hand, nothing) == 0.0
+    assert measured_share(hand + np.array([5.0, 0.0, 0.0]), depth) == 0.0  # outside of the image
+    assert measured_share(hand * [1, 1, -1], depth) == 0.0  # behind the camera
+    assert agreement(0.0, 0.0) == 1.0
     half = hand + np.array([5.0, 0.0, 0.0]) * (np.arange(21)[:, None] < 10)
-    assert agreement(hand, 0.0, depth) < agreement(half, 0.0, depth) < 1.0
+    assert measured_share(hand, depth) > measured_share(half, depth) > 0.0
+    assert agreement(0.0, 0.9) < agreement(0.0, 0.5) < 1.0
 
 
-def test_a_hand_is_the_less_in_place_the_less_sure_its_joints_are():
+@pytest.mark.parametrize(('unseen', 'scale'), [(0.0, 1.0), (1.0, 0.025 / 0.12)])
+def test_a_hand_is_the_less_in_place_the_less_sure_its_joints_are(unseen, scale):
     certain, unsure, lost = (
-        in_place(np.tile(np.diag([1.0, 1.0, 98.0]) * 1e-2 * sigma**2, (21, 1, 1)))
-        for sigma in (0.05, 0.12, 0.24)
+        in_place(np.tile(np.diag([1.0, 1.0, 98.0]) * 1e-2 * sigma**2, (21, 1, 1)), unseen)
+        for sigma in (0.05 * scale, 0.12 * scale, 0.24 * scale)
     )
     assert certain > 0.9 and unsure == pytest.approx(0.5) and 0.0 < lost < 0.1
-    assert in_place(np.zeros((21, 3, 3))) == 1.0
+    assert in_place(np.zeros((21, 3, 3)), unseen) == 1.0
     # One joint of many that is unsure takes little away.
     one = np.zeros((21, 3, 3))
-    one[8] = np.eye(3) * 0.1**2
-    assert in_place(one) > 0.97
+    one[8] = np.eye(3) * (0.1 * scale) ** 2
+    assert in_place(one, unseen) > 0.97
+
+
+def test_doubt_counts_the_more_the_more_of_a_hand_should_have_been_seen():
+    doubtful = np.tile(np.eye(3) * 0.04**2 / 3, (21, 1, 1))
+    believed = [in_place(doubtful, unseen) for unseen in (0.0, 0.3, 0.7, 1.0)]
+    assert believed == sorted(believed, reverse=True)
+    assert believed[0] > 0.95 and believed[-1] < 0.3
