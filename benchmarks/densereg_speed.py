@@ -56,13 +56,14 @@ def measure(size: str, repeats: int, device: str) -> dict[str, dict[str, float]]
     left = torch.tensor([True, False], device=device)
     with torch.inference_mode():
         crop = crop_cubes(depth, intrinsics, joints.mean(dim=1), mirrored=left)
+        image = crop.channels(unseen=config.unseen)
         fields = dense_targets(crop, joints).fields
         return {
             'crop': timed(
                 lambda: crop_cubes(depth, intrinsics, joints.mean(dim=1), mirrored=left),
                 repeats, device,
             ),
-            f'network {size}': timed(lambda: network(crop.image), max(repeats // 5, 5), device),
+            f'network {size}': timed(lambda: network(image), max(repeats // 5, 5), device),
             'aggregation': timed(lambda: aggregate(fields, crop), repeats, device),
         }  # fmt: skip
 

@@ -150,7 +150,8 @@ class DenseRegRefiner:
             self._side,
             mirrored=torch.tensor([side == 0 for side in sides], device=self._device),
         )
-        hands = aggregate(self.loaded.network(crop.image)[-1], crop)
+        image = crop.channels(unseen=self.loaded.config.unseen)
+        hands = aggregate(self.loaded.network(image)[-1], crop)
         joints, sigma, confidence = (
             value.double().cpu().numpy() for value in (hands.joints, *sureness(hands))
         )

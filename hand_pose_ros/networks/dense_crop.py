@@ -43,6 +43,8 @@ class DenseCrop:
 
     Attributes:
         image: (N, 1, 128, 128) normalised depth in (-0.5, 1), -1 where there is no hand.
+        unseen: (N, 1, 128, 128), 1 where nothing rules a hand out: no measurement, outside of the
+            image, or something before the hand; 0 where the hand or what is behind it is measured.
         intrinsics: (N, 3, 3) pinhole matrix of the crop: integer pixels are pixel centres.
         com: (N, 3) centre of mass in metres, crop frame.
         crop_from_camera: (N, 3, 3) linear map of points from the camera's into the crop's frame.
@@ -50,10 +52,15 @@ class DenseCrop:
     """
 
     image: Tensor
+    unseen: Tensor
     intrinsics: Tensor
     com: Tensor
     crop_from_camera: Tensor
     camera_from_crop: Tensor
+
+    def channels(self, *, unseen: bool) -> Tensor:
+        """Return what a network takes: the image, and ``unseen`` as a second channel or not."""
+        return torch.cat([self.image, self.unseen], dim=1) if unseen else self.image
 
     def normalise(self, joints: Tensor) -> Tensor:
         """Bring joints (N, J, 3) from metres in the camera's frame to normalised coordinates."""
@@ -155,7 +162,7 @@ def crop_boxes(
     if farthest is None:
         farthest = _nearest_surface(cut) + _KEPT_BEHIND
     limit = torch.as_tensor(farthest, dtype=cut.dtype, device=cut.device).reshape(-1, 1, 1, 1)
-    return _normalised(cut * (cut < limit), camera, fallback=None)
+    return _normalised(cut, cut < limit, camera, fallback=None)
 
 
 def crop_cubes(
@@ -179,7 +186,7 @@ def crop_cubes(
     camera = _crop_camera(intrinsics, pixels - width[:, None] / 2, width, mirrored, turn, stretch)
     cut = _sample(depth, intrinsics, camera)
     away = (cut - z[:, None, None, None]).abs()
-    return _normalised(cut * (away < side / 2), camera, fallback=z)
+    return _normalised(cut, away < side / 2, camera, fallback=z)
 
 
 def draw_augmentation(
@@ -289,10 +296,13 @@ def _nearest_surface(cut: Tensor) -> Tensor:
     return values.gather(1, (count * 0.02).long())[:, 0]
 
 
-def _normalised(cut: Tensor, camera: _CropCamera, fallback: Tensor | None) -> DenseCrop:
-    measured = cut > 0
+def _normalised(
+    cut: Tensor, near: Tensor, camera: _CropCamera, fallback: Tensor | None
+) -> DenseCrop:
+    """Make a crop of depth (N, 1, 128, 128); only what is ``near`` may be of the hand."""
+    measured = near & (cut > 0)
     count = measured.sum(dim=(1, 2, 3))
-    z0 = cut.sum(dim=(1, 2, 3)) / count.clamp(min=1)
+    z0 = (cut * measured).sum(dim=(1, 2, 3)) / count.clamp(min=1)
     if fallback is not None:
         z0 = torch.where(count > 0, z0, fallback)
     z0 = z0.clamp(min=_NEAREST_COM)
@@ -303,6 +313,7 @@ def _normalised(cut: Tensor, camera: _CropCamera, fallback: Tensor | None) -> De
     image = torch.where(valid, (offset + _ZERO) / _RANGE, BACKGROUND)
     return DenseCrop(
         image=image,
+        unseen=(~valid & (offset < 0)).to(cut.dtype),
         com=com,
         **camera._asdict(),
     )

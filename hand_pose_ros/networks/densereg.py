@@ -50,6 +50,8 @@ class DenseRegConfig:
             their input's.
         refiner: width of the tokens in which joints learn of each other, see ``joint_refiner``; 0
             for none. Not with ``coordinates``.
+        unseen: also takes where the camera saw nothing that rules a hand out, see ``DenseCrop``.
+            Without it, as published, a finger behind something looks like no finger.
         dropout: share dropped before V.
         renorm: batch renormalisation, for batches below 32.
         weight_std: standard deviation of the initial weights; None scales them by layer (He).
@@ -64,6 +66,7 @@ class DenseRegConfig:
     vote_channels: int = 512
     narrow_branches: bool = False
     refiner: int = 0
+    unseen: bool = False
     dropout: float = 0.5
     renorm: bool = False
     weight_std: float | None = 0.01
@@ -104,6 +107,7 @@ class DenseRegConfig:
             vote_channels=96,
             narrow_branches=True,
             refiner=96,
+            unseen=True,
             dropout=0.0,
             weight_std=None,
         )
@@ -119,7 +123,7 @@ class DenseReg(nn.Module):
         norm = _norm(config.renorm)
         stem, width = config.stem_channels, config.channels
         self.stem = nn.Sequential(
-            _conv(1, stem, 7, norm, stride=2),  # (N, stem, 64, 64)
+            _conv(1 + config.unseen, stem, 7, norm, stride=2),  # (N, stem, 64, 64)
             Residual(stem, 2 * stem, norm),
             nn.MaxPool2d(2),  # (N, 2 stem, 32, 32)
             Residual(2 * stem, 2 * stem, norm),
@@ -141,7 +145,7 @@ class DenseReg(nn.Module):
             for _ in range(between if head.fields_per_joint else 0)
         )
         self.refiner = (
-            JointRefiner(config.joints, 2 * width, config.refiner)
+            JointRefiner(config.joints, 2 * width, 2 * stem, config.refiner)
             if config.refiner and head.fields_per_joint
             else None
         )
@@ -154,7 +158,7 @@ class DenseReg(nn.Module):
         """Predict the fields of normalised depth crops.
 
         Args:
-            crop: (N, 1, 128, 128), see ``dense_crop.DenseCrop.image``.
+            crop: (N, 1, 128, 128), or (N, 2, 128, 128) with ``unseen``: ``DenseCrop.channels``.
 
         Returns:
             R (N, J, 32, 32), S (N, J, 32, 32) and V (N, 3J, 32, 32) of each stack; the last is
@@ -163,14 +167,16 @@ class DenseReg(nn.Module):
         Raises:
             ModelError: the crop has another size.
         """
-        if crop.ndim != 4 or crop.shape[1:] != (1, CROP_SIZE, CROP_SIZE):
+        channels = 1 + self.config.unseen
+        if crop.ndim != 4 or crop.shape[1:] != (channels, CROP_SIZE, CROP_SIZE):
             raise ModelError(
-                f'densereg takes crops (N, 1, {CROP_SIZE}, {CROP_SIZE}), got '
+                f'densereg takes crops (N, {channels}, {CROP_SIZE}, {CROP_SIZE}), got '
                 f'{tuple(crop.shape)}: cut them with dense_crop'
             )
-        depth = grid_depth(crop)  # (N, 1, 32, 32)
+        depth = grid_depth(crop[:, :1])  # (N, 1, 32, 32)
         position = torch.cat([self.columns_rows.expand(crop.shape[0], -1, -1, -1), depth], dim=1)
-        x = self.stem(crop)  # (N, C, 32, 32)
+        fine = self.stem[:2](crop)  # (N, 2 stem, 64, 64)
+        x = self.stem[2:](fine)  # (N, C, 32, 32)
         outputs = []
         for number, hourglass in enumerate(self.hourglasses):
             features = hourglass(x)  # (N, C, 32, 32)
@@ -179,7 +185,7 @@ class DenseReg(nn.Module):
             if self.refiner is not None and number + 1 == len(self.hourglasses):
                 maps = torch.cat([features, lower], dim=1)
                 shown = depth[:, 0] >= _SURFACE
-                correction, log_error = self.refiner(fields, maps, position, shown)
+                correction, log_error = self.refiner(fields, maps, fine, position, shown)
                 fields = replace(fields, correction=correction, log_error=log_error)
             outputs.append(fields)
             if number + 1 < len(self.hourglasses):

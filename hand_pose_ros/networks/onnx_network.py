@@ -89,7 +89,7 @@ class OnnxDenseReg(OnnxNetwork):
     """DenseReg's last stack."""
 
     def __call__(self, crop: Tensor) -> list[DenseFields]:
-        """Return the fields of crops (N, 1, 128, 128)."""
+        """Return the fields of crops, as the network takes them."""
         heat_2d, heat_3d, direction, *refined = self._graphs[''](crop)
         correction, log_error = refined or (None, None)
         return [

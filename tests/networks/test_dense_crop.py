@@ -93,6 +93,31 @@ def test_depth_beyond_the_normalised_range_is_background():
     assert row[64] == pytest.approx((0.5 - z0 + 0.15) / 0.3, abs=1e-5)
 
 
+def test_unseen_is_where_nothing_rules_a_hand_out():
+    """A hand, a hole in it, something before it, the wall behind and what is out of the image."""
+    depth = torch.full((1, 1, 240, 320), 0.9)
+    depth[..., 80:160, 10:40] = 0.5
+    depth[..., 80:100, 10:40] = 0.0
+    depth[..., 140:160, 10:40] = 0.25
+    centre = torch.tensor([[(20 - 160) / 240 * 0.5, 0.0, 0.5]])  # 20 pixels from the left border
+    crop = crop_cubes(depth, cameras(), centre, side=0.28)
+    image, unseen = crop.image[0, 0], crop.unseen[0, 0]
+    pixels = 240 * 0.28 / 0.5 / 128  # of the image in one of the crop
+
+    def at(u, v):
+        return int(64 + (v - 120) / pixels), int(64 + (u - 20) / pixels)
+
+    hand, wall = at(25, 120), at(60, 120)
+    hole, before, outside = at(25, 90), at(25, 150), at(-9, 120)
+    assert image[hand] > -0.99 and unseen[hand] == 0
+    for place in (hole, before, outside):
+        assert image[place] == -1 and unseen[place] == 1
+    assert image[wall] == -1 and unseen[wall] == 0
+    assert not ((image > -0.99) & (unseen > 0)).any()
+    assert torch.equal(crop.channels(unseen=False), crop.image)
+    assert torch.equal(crop.channels(unseen=True)[:, 1:], crop.unseen)
+
+
 def test_the_centre_of_mass_lies_on_the_ray_of_the_crop_s_centre():
     crop = crop_of(hand())
     assert torch.allclose(crop_pixels(crop, crop.com[:, None]), torch.tensor(64.0), atol=1e-3)

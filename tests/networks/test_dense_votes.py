@@ -31,7 +31,8 @@ def flat_crop():
     intrinsics = torch.tensor([[[320.0, 0, 64], [0, 320, 64], [0, 0, 1]]])
     eye = torch.eye(3)[None]
     return DenseCrop(
-        image=torch.full((1, 1, 128, 128), 0.5), intrinsics=intrinsics,
+        image=torch.full((1, 1, 128, 128), 0.5), unseen=torch.zeros(1, 1, 128, 128),
+        intrinsics=intrinsics,
         com=torch.tensor([[0.0, 0.0, 0.4]]), crop_from_camera=eye, camera_from_crop=eye,
     )  # fmt: skip
 

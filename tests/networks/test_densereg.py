@@ -11,18 +11,21 @@ from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.batch_renorm import BatchRenorm2d
 from hand_pose_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
+from hand_pose_ros.networks.joint_refiner import JointRefiner
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.resnet import count_parameters
 
 HEADS = ('dense', 'masked_offset', 'detection_depth', 'coordinates')
 
 
-def crops(count=2, seed=0):
-    """Normalised depth: a ball before nothing."""
+def crops(count=2, seed=0, *, unseen=True):
+    """Normalised depth: a square before nothing; a corner is unseen."""
     generator = torch.Generator().manual_seed(seed)
     image = torch.full((count, 1, 128, 128), -1.0)
     image[..., 30:100, 20:90] = torch.rand(count, 1, 70, 70, generator=generator) * 0.2 + 0.3
-    return image
+    hidden = torch.zeros_like(image)
+    hidden[..., :30, :30] = 1.0
+    return torch.cat([image, hidden], dim=1) if unseen else image
 
 
 @pytest.fixture(scope='module')
@@ -46,7 +49,7 @@ def test_the_published_network_has_exactly_its_parameters(joints, parameters):
 @pytest.mark.parametrize('joints', [14, 21])
 def test_two_stacks_give_r_s_and_v_on_the_grid(joints):
     with torch.inference_mode():
-        stages = DenseReg(DenseRegConfig.base(joints)).eval()(crops(1))
+        stages = DenseReg(DenseRegConfig.base(joints)).eval()(crops(1, unseen=False))
     assert len(stages) == 2
     for fields in stages:
         assert fields.heat_2d.shape == (1, joints, 32, 32)
@@ -120,6 +123,24 @@ def test_only_the_last_stack_is_corrected_and_at_first_not_at_all(small):
     assert fields.correction is None and fields.log_error is None
 
 
+def test_a_refiner_looks_where_r_sees_a_joint():
+    """The patch about a cell's centre: what the fine map shows there, rows before columns."""
+    refiner = JointRefiner(2, 8, 3, 16).eval()
+    fine = torch.zeros(1, 3, 64, 64)
+    fine[0, 1, 20:22, 40:42] = 1.0  # the four fine cells of row 10, column 20
+    places = torch.tensor([[[20.0, 10.0], [10.0, 20.0]]]) / 16 - 1
+    with torch.no_grad():
+        patches = refiner._patches(fine, places).unflatten(2, (3, 5, 5))
+        beyond = refiner._patches(fine, places - 5.0)
+    assert patches[0, 1].abs().max() < 1e-6
+    assert patches[0, 0, [0, 2]].abs().max() < 1e-6
+    here = patches[0, 0, 1]
+    assert here[2, 2] == pytest.approx(1.0, abs=1e-2)
+    assert here[2, 3] == pytest.approx(0.5, abs=1e-2)
+    assert here[0].abs().max() < 1e-6 and here[:, 4].abs().max() < 1e-6
+    assert not beyond.any()
+
+
 def test_a_refiner_whose_heads_do_not_fit_is_refused():
     with pytest.raises(ModelError, match='refiner of width 10 among 4'):
         DenseRegConfig(refiner=10)
@@ -132,13 +153,25 @@ def test_predictions_do_not_depend_on_the_rest_of_the_batch(small):
     assert difference < 1e-4 * one.heat_3d.abs().max()
 
 
+def test_a_network_that_knows_what_is_unseen_uses_it(small):
+    image = crops()
+    empty = image.clone()
+    empty[:, 1] = 0.0
+    with torch.inference_mode():
+        assert not torch.allclose(small(image)[0].heat_2d, small(empty)[0].heat_2d, atol=1e-3)
+        plain = DenseReg(dataclasses.replace(DenseRegConfig.small(), unseen=False)).eval()
+        assert plain(image[:, :1])[0].heat_2d.shape == (2, 21, 32, 32)
+        with pytest.raises(ModelError, match=r'takes crops \(N, 1, 128, 128\)'):
+            plain(image)
+
+
 def test_an_empty_crop_gives_finite_fields(small):
     with torch.inference_mode():
-        fields = small(torch.full((1, 1, 128, 128), -1.0))[-1]
+        fields = small(torch.full((1, 2, 128, 128), -1.0))[-1]
     assert torch.isfinite(fields.direction).all()
 
 
-@pytest.mark.parametrize('shape', [(1, 1, 96, 96), (1, 3, 128, 128), (1, 128, 128)])
+@pytest.mark.parametrize('shape', [(1, 2, 96, 96), (1, 1, 128, 128), (1, 128, 128)])
 def test_other_sizes_are_refused(small, shape):
     with pytest.raises(ModelError, match='densereg takes crops'):
         small(torch.zeros(shape))

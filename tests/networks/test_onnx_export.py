@@ -30,7 +30,7 @@ WILDHANDS = replace(
 )  # fmt: skip
 DENSEREG = DenseRegConfig(
     stacks=1, stem_channels=4, channels=8, branch_channels=8, vote_channels=8, weight_std=None,
-    refiner=8,
+    refiner=8, unseen=True,
 )  # fmt: skip
 NETWORKS = {
     'therformer': (TherFormer, THERFORMER),
@@ -76,7 +76,7 @@ def close(first, second) -> None:
 def test_densereg_for_any_number_of_crops(both):
     loaded, network = both('densereg')
     for count in (1, 2, 3):
-        crop = torch.rand(count, 1, 128, 128) * 1.4 - 1.0
+        crop = torch.rand(count, 2, 128, 128) * 1.4 - 1.0
         own, other = loaded.network(crop)[-1], network(crop)[-1]
         for name in ('heat_2d', 'heat_3d', 'direction', 'correction', 'log_error'):
             close(getattr(own, name), getattr(other, name))

@@ -67,7 +67,7 @@ def test_joints_without_label_have_no_gradient(example, head):
     targets = dense_targets(crop, joints)
     config = dataclasses.replace(DenseRegConfig.small(), head=head, stacks=1)
     torch.manual_seed(0)
-    fields = DenseReg(config).train()(crop.image)[0]
+    fields = DenseReg(config).train()(crop.channels(unseen=True))[0]
     names = ['coordinates'] if head == 'coordinates' else ['heat_2d', 'heat_3d', 'direction']
     leaves = {n: getattr(fields, n).detach().clone().requires_grad_() for n in names}
     loss = densereg_loss([dataclasses.replace(fields, **leaves)], targets, head=head)['total']
@@ -114,7 +114,7 @@ def test_depth_reading_learns_the_thickness_of_the_hand(example):
     for millimetres in (2.0, 8.0, 14.0):
         with torch.no_grad():
             network.heads[-1].thickness.fill_(millimetres / 100)
-            fields = network(crop.image)[-1]
+            fields = network(crop.channels(unseen=True))[-1]
         losses.append(float(densereg_loss([fields], targets, head='detection_depth')['depth']))
     assert losses[1] < losses[0]
     perfect = dataclasses.replace(fields, heat_2d=targets.fields.heat_2d)

@@ -120,7 +120,8 @@ class DenseRegTask:
             crop = self._crops(batch, frames, sides, generator)
             joints = self._joints(batch, frames, sides)
             targets = dense_targets(crop, joints, self._options.reach)
-        stages = [_full(fields) for fields in network(crop.image)]
+        image = crop.channels(unseen=self.network_config.unseen)
+        stages = [_full(fields) for fields in network(image)]
         with full_precision(batch.image):
             terms = densereg_loss(
                 stages, targets, head=self.network_config.head,
@@ -144,7 +145,7 @@ class DenseRegTask:
         for rows, side in zip(frames.split(_CHUNK), sides.split(_CHUNK), strict=True):
             with full_precision(batch.image):
                 crop = self._crops(batch, rows, side, None)
-            fields = _full(network(crop.image)[-1])
+            fields = _full(network(crop.channels(unseen=self.network_config.unseen))[-1])
             with full_precision(batch.image):
                 hands = aggregate(fields, crop, self.aggregation)
             known = self.network_config.joints
