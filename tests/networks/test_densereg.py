@@ -11,7 +11,6 @@ from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.batch_renorm import BatchRenorm2d
 from hand_pose_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
-from hand_pose_ros.networks.joint_refiner import JointRefiner
 from hand_pose_ros.networks.registry import create_network
 from hand_pose_ros.networks.resnet import count_parameters
 
@@ -121,24 +120,6 @@ def test_only_the_last_stack_is_corrected_and_at_first_not_at_all(small):
     with torch.inference_mode():
         fields = plain(crops())[-1]
     assert fields.correction is None and fields.log_error is None
-
-
-def test_a_refiner_looks_where_r_sees_a_joint():
-    """The patch about a cell's centre: what the fine map shows there, rows before columns."""
-    refiner = JointRefiner(2, 8, 3, 16).eval()
-    fine = torch.zeros(1, 3, 64, 64)
-    fine[0, 1, 20:22, 40:42] = 1.0  # the four fine cells of row 10, column 20
-    places = torch.tensor([[[20.0, 10.0], [10.0, 20.0]]]) / 16 - 1
-    with torch.no_grad():
-        patches = refiner._patches(fine, places).unflatten(2, (3, 5, 5))
-        beyond = refiner._patches(fine, places - 5.0)
-    assert patches[0, 1].abs().max() < 1e-6
-    assert patches[0, 0, [0, 2]].abs().max() < 1e-6
-    here = patches[0, 0, 1]
-    assert here[2, 2] == pytest.approx(1.0, abs=1e-2)
-    assert here[2, 3] == pytest.approx(0.5, abs=1e-2)
-    assert here[0].abs().max() < 1e-6 and here[:, 4].abs().max() < 1e-6
-    assert not beyond.any()
 
 
 def test_a_refiner_whose_heads_do_not_fit_is_refused():

@@ -9,7 +9,7 @@ from torch import nn
 from hand_pose_ros.networks.dense_votes import DenseFields
 from hand_pose_ros.networks.joint_refiner import JointRefiner
 
-JOINTS, CHANNELS = 5, 6
+JOINTS, CHANNELS, FINE = 5, 6, 4
 
 
 def random(*shape, seed=0):
@@ -19,14 +19,14 @@ def random(*shape, seed=0):
 @pytest.fixture
 def refiner():
     torch.manual_seed(0)
-    made = JointRefiner(JOINTS, CHANNELS, 16).eval()
+    made = JointRefiner(JOINTS, CHANNELS, FINE, 16).eval()
     nn.init.normal_(made.out.weight, std=0.5)
     return made
 
 
 @pytest.fixture
 def scene():
-    """Fields, maps, position and hand of two crops; the left half shows the hand."""
+    """Fields, maps, fine map, position and hand of two crops; the left half shows the hand."""
     shown = torch.zeros(2, 32, 32, dtype=torch.bool)
     shown[..., :16] = True
     fields = DenseFields(
@@ -34,7 +34,8 @@ def scene():
         heat_3d=random(2, JOINTS, 32, 32, seed=1),
         direction=random(2, 3 * JOINTS, 32, 32, seed=2) - 0.5,
     )
-    return fields, random(2, CHANNELS, 32, 32, seed=3), random(2, 3, 32, 32, seed=4), shown
+    maps, fine = random(2, CHANNELS, 32, 32, seed=3), random(2, FINE, 64, 64, seed=5)
+    return fields, maps, fine, random(2, 3, 32, 32, seed=4), shown
 
 
 @torch.inference_mode()
@@ -75,11 +76,29 @@ def test_maps_count_where_the_joint_is_seen(refiner, scene):
 
 @torch.inference_mode()
 def test_pixels_without_a_hand_do_not_vote(refiner, scene):
-    fields, maps, position, shown = scene
+    fields, *rest = scene
     direction = fields.direction.clone()
     direction[..., 16:] += 10.0
-    changed = refiner(dataclasses.replace(fields, direction=direction), maps, position, shown)
+    changed = refiner(dataclasses.replace(fields, direction=direction), *rest)
     assert all(map(torch.equal, changed, refiner(*scene)))
+
+
+def test_it_looks_where_r_sees_a_joint():
+    """The patch about a cell's centre: what the fine map shows there, rows before columns."""
+    refiner = JointRefiner(2, 8, 3, 16).eval()
+    fine = torch.zeros(1, 3, 64, 64)
+    fine[0, 1, 20:22, 40:42] = 1.0  # the four fine cells of row 10, column 20
+    places = torch.tensor([[[20.0, 10.0], [10.0, 20.0]]]) / 16 - 1
+    with torch.no_grad():
+        patches = refiner._patches(fine, places).unflatten(2, (3, 5, 5))
+        beyond = refiner._patches(fine, places - 5.0)
+    assert patches[0, 1].abs().max() < 1e-6
+    assert patches[0, 0, [0, 2]].abs().max() < 1e-6
+    here = patches[0, 0, 1]
+    assert here[2, 2] == pytest.approx(1.0, abs=1e-2)
+    assert here[2, 3] == pytest.approx(0.5, abs=1e-2)
+    assert here[0].abs().max() < 1e-6 and here[:, 4].abs().max() < 1e-6
+    assert not beyond.any()
 
 
 @torch.inference_mode()

@@ -128,7 +128,7 @@ def test_the_verb_writes_graphs_that_run_alone_and_the_card(folder, tmp_path, ca
     assert json.loads(report.read_text())['files'] == [str(target)]
     card = json.loads(target.with_suffix('.json').read_text())
     assert card['network'] == 'densereg' and card['config']['channels'] == 8
-    heat_2d, _, direction, correction, log_error = Graph(target)(torch.zeros(2, 1, 128, 128))
+    heat_2d, _, direction, correction, log_error = Graph(target)(torch.zeros(2, 2, 128, 128))
     assert heat_2d.shape == (2, 21, 32, 32) and direction.shape == (2, 63, 32, 32)
     assert correction.shape == (2, 21, 3) and log_error.shape == (2, 21)
     assert [path.name for path in sorted(target.parent.iterdir())] == ['hand.json', 'hand.onnx']

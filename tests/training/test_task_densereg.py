@@ -178,7 +178,7 @@ def test_measures_are_those_of_the_protocol():
 
 def test_the_fields_are_those_of_the_network():
     own = task()
-    output = own.build_network()(torch.zeros(1, 1, 128, 128))
+    output = own.build_network()(torch.zeros(1, 2, 128, 128))
     assert all(isinstance(fields, DenseFields) for fields in output)
 
 
