@@ -9,7 +9,6 @@ measured anew on its validation data. ``scripts/calibrate_networks.py`` comes af
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 import torch
@@ -17,9 +16,8 @@ from torch import Tensor
 
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.checkpoint import LoadedNetwork, load_checkpoint, save_checkpoint
-from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.data import batches_of
-from hand_pose_ros.training.mapping import plain, typed
+from hand_pose_ros.training.evaluate import training_of
 from hand_pose_ros.training.sources import make_source
 from hand_pose_ros.training.tasks.registry import make_task
 from hand_pose_ros.training.validation import validate
@@ -51,10 +49,9 @@ def average(checkpoints: list[tuple[LoadedNetwork, float]]) -> dict[str, Tensor]
     }
 
 
-def measured(loaded: LoadedNetwork) -> dict[str, float]:
-    """Return the metrics on the validation data that the card names."""
-    stated = {**loaded.card['training'], 'network': plain(loaded.config)}
-    config = typed(TrainingConfig, stated, 'the card')
+def measured(loaded: LoadedNetwork, path: Path) -> dict[str, float]:
+    """Return the metrics on the validation data that the card, read from ``path``, names."""
+    config = training_of(loaded, path)
     source = make_source(config.data.validation, config.data, torch.device('cpu'))
     batches = batches_of(source, config.data.validation_batch, torch.device('cpu'))
     metrics = validate(make_task(config), loaded.network, batches).metrics
@@ -75,7 +72,7 @@ def main() -> None:
     card['average'] = [
         {'sha256': loaded.card['sha256'], 'share': share} for loaded, share in checkpoints
     ]
-    card['metrics'] = measured(dataclasses.replace(first, card=card))
+    card['metrics'] = measured(first, Path(parts[0][0]))
     save_checkpoint(
         options.output, first.network, first.name, first.config, card,
         half=card['training'].get('half', False),

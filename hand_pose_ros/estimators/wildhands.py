@@ -49,6 +49,7 @@ class WildHandsRefiner:
     Attributes:
         stream: name of the stream.
         loaded: the network and its card.
+        knows_distance: whether the network sees how far away hands are.
     """
 
     source = 'wildhands'

@@ -182,17 +182,17 @@ class DenseReg(nn.Module):
             features = hourglass(x)  # (N, C, 32, 32)
             lower = self.lower[number](features)  # (N, C, 32, 32)
             fields = self.heads[number](features, lower, position)
-            if self.refiner is not None and number + 1 == len(self.hourglasses):
-                maps = torch.cat([features, lower], dim=1)
-                shown = depth[:, 0] >= _SURFACE
-                correction, log_error = self.refiner(fields, maps, fine, position, shown)
-                fields = replace(fields, correction=correction, log_error=log_error)
             outputs.append(fields)
             if number + 1 < len(self.hourglasses):
                 x = x + self.from_features[number](lower)
                 if self.from_fields:
                     maps = [fields.heat_2d, fields.heat_3d, fields.direction]  # (N, 5J, 32, 32)
                     x = x + self.from_fields[number](torch.cat(maps, dim=1))
+        if self.refiner is not None:
+            last = torch.cat([features, lower], dim=1)
+            shown = depth[:, 0] >= _SURFACE
+            correction, log_error = self.refiner(fields, last, fine, position, shown)
+            outputs[-1] = replace(fields, correction=correction, log_error=log_error)
         return outputs
 
     def _initialise(self) -> None:

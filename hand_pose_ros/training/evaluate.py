@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from hand_pose_ros.errors import TrainingError
-from hand_pose_ros.networks.checkpoint import load_checkpoint
+from hand_pose_ros.networks.checkpoint import LoadedNetwork, load_checkpoint
 from hand_pose_ros.training.config import DataConfig, SourceConfig, TrainingConfig
 from hand_pose_ros.training.data import batches_of
 from hand_pose_ros.training.mapping import plain, typed
@@ -43,15 +43,7 @@ def evaluate_checkpoint(
         TrainingError: its card does not say how it was trained, or the data do not exist.
     """
     loaded = load_checkpoint(path, device)
-    stated = loaded.card.get('training')
-    if not isinstance(stated, dict):
-        raise TrainingError(
-            f'the card of {path} does not say how it was trained: give a checkpoint that '
-            '`hand-pose train` wrote'
-        )
-    config = typed(
-        TrainingConfig, {**stated, 'network': plain(loaded.config)}, f'the card of {path}'
-    )
+    config = training_of(loaded, path)
     name, _, split = data.partition(':')
     content = {
         'data': name, 'split': split or 'test', 'setting': setting, 'clips': clips, 'seed': seed,
@@ -66,6 +58,21 @@ def evaluate_checkpoint(
         raise TrainingError(f'clips is {clips}: give at least 1')
     batches = batches_of(source, config.data.validation_batch, torch.device(device))
     return validate(make_task(config), loaded.network, batches)
+
+
+def training_of(loaded: LoadedNetwork, path: Path) -> TrainingConfig:
+    """Return the configuration of the training that a card states; ``path`` is for errors.
+
+    Raises:
+        TrainingError: the card does not say how the network was trained.
+    """
+    stated = loaded.card.get('training')
+    if not isinstance(stated, dict):
+        raise TrainingError(
+            f'the card of {path} does not say how it was trained: give a checkpoint that '
+            '`hand-pose train` wrote'
+        )
+    return typed(TrainingConfig, {**stated, 'network': plain(loaded.config)}, f'the card of {path}')
 
 
 def _data(config: TrainingConfig, cache: Path | None) -> DataConfig:
