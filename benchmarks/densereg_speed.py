@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from hand_pose_ros.networks.dense_crop import crop_cubes
-from hand_pose_ros.networks.dense_votes import aggregate, dense_targets
+from hand_pose_ros.networks.dense_votes import aggregate
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
 
 TARGET_MS = 2.0
@@ -57,14 +57,16 @@ def measure(size: str, repeats: int, device: str) -> dict[str, dict[str, float]]
     with torch.inference_mode():
         crop = crop_cubes(depth, intrinsics, joints.mean(dim=1), mirrored=left)
         image = crop.channels(unseen=config.unseen)
-        fields = dense_targets(crop, joints).fields
+        fields = network(image)[-1]
         return {
             'crop': timed(
                 lambda: crop_cubes(depth, intrinsics, joints.mean(dim=1), mirrored=left),
                 repeats, device,
             ),
             f'network {size}': timed(lambda: network(image), max(repeats // 5, 5), device),
-            'aggregation': timed(lambda: aggregate(fields, crop), repeats, device),
+            'aggregation': timed(
+                lambda: aggregate(fields, crop, complete=network.completer), repeats, device
+            ),
         }  # fmt: skip
 
 

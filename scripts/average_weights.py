@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 
 from hand_pose_ros.errors import ModelError
-from hand_pose_ros.networks.checkpoint import LoadedNetwork, load_checkpoint, save_checkpoint
-from hand_pose_ros.training.data import batches_of
-from hand_pose_ros.training.evaluate import training_of
-from hand_pose_ros.training.sources import make_source
-from hand_pose_ros.training.tasks.registry import make_task
-from hand_pose_ros.training.validation import validate
-
-# What the checkpoint writer says itself, and what is measured after.
-_WRITTEN = {'format', 'network', 'config', 'parameters', 'git_revision', 'sha256', 'noise'}
+from hand_pose_ros.networks.checkpoint import (
+    LoadedNetwork,
+    carried_over,
+    load_checkpoint,
+    save_checkpoint,
+)
+from hand_pose_ros.training.evaluate import validation_metrics
 
 
 def average(checkpoints: list[tuple[LoadedNetwork, float]]) -> dict[str, Tensor]:
@@ -49,15 +47,6 @@ def average(checkpoints: list[tuple[LoadedNetwork, float]]) -> dict[str, Tensor]
     }
 
 
-def measured(loaded: LoadedNetwork, path: Path) -> dict[str, float]:
-    """Return the metrics on the validation data that the card, read from ``path``, names."""
-    config = training_of(loaded, path)
-    source = make_source(config.data.validation, config.data, torch.device('cpu'))
-    batches = batches_of(source, config.data.validation_batch, torch.device('cpu'))
-    metrics = validate(make_task(config), loaded.network, batches).metrics
-    return {name: round(value, 4) for name, value in metrics.items()}
-
-
 def main() -> None:
     """Average, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -68,11 +57,11 @@ def main() -> None:
     checkpoints = [(load_checkpoint(Path(path)), float(share)) for path, _, share in parts]
     first = checkpoints[0][0]
     first.network.load_state_dict(average(checkpoints))
-    card = {key: value for key, value in first.card.items() if key not in _WRITTEN}
+    card = carried_over(first.card)
     card['average'] = [
         {'sha256': loaded.card['sha256'], 'share': share} for loaded, share in checkpoints
     ]
-    card['metrics'] = measured(first, Path(parts[0][0]))
+    card['metrics'] = validation_metrics(first, Path(parts[0][0]))
     save_checkpoint(
         options.output, first.network, first.name, first.config, card,
         half=card['training'].get('half', False),

@@ -33,9 +33,10 @@ def filled(value, config=TINY):
 
 def test_weights_are_means_by_share_and_counts_the_first_one_s(script):
     mean = script.average([(filled(1.0), 2.0), (filled(4.0), 1.0)])
+    own = filled(0.0).network.state_dict()
     for key, value in mean.items():
         expected = 2.0 if value.is_floating_point() else 1.0
-        assert value.shape == filled(0.0).network.state_dict()[key].shape
+        assert value.shape == own[key].shape
         assert torch.allclose(value, torch.full_like(value, expected)), key
 
 

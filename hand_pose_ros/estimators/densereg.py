@@ -151,7 +151,8 @@ class DenseRegRefiner:
             mirrored=torch.tensor([side == 0 for side in sides], device=self._device),
         )
         image = crop.channels(unseen=self.loaded.config.unseen)
-        hands = aggregate(self.loaded.network(image)[-1], crop)
+        network = self.loaded.network
+        hands = aggregate(network(image)[-1], crop, complete=network.completer)
         joints, sigma, confidence = (
             value.double().cpu().numpy() for value in (hands.joints, *sureness(hands))
         )

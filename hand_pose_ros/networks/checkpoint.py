@@ -20,6 +20,8 @@ from hand_pose_ros.whole_file import whole_file
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / 'assets' / 'networks'
+# What the writer of a card says itself, and what is measured of the weights afterwards.
+_WRITTEN = {'format', 'network', 'config', 'parameters', 'git_revision', 'sha256', 'noise'}
 _MAXIMUM_CARD = 4 << 20
 _MAXIMUM_WEIGHTS = 4 << 30
 
@@ -142,6 +144,11 @@ def read_card(path: Path) -> dict[str, Any]:
             f'{place} names the network {card.get("network")!r}: known are {", ".join(NETWORKS)}'
         )
     return card
+
+
+def carried_over(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a card still holds once the weights have changed."""
+    return {key: value for key, value in card.items() if key not in _WRITTEN}
 
 
 def card_modality(card: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.batch_renorm import BatchRenorm2d
 from hand_pose_ros.networks.dense_crop import CROP_SIZE, GRID_SIZE, grid_depth
 from hand_pose_ros.networks.dense_votes import THETA, DenseFields
+from hand_pose_ros.networks.hand_completer import HandCompleter
 from hand_pose_ros.networks.joint_refiner import TOKEN_HEADS, JointRefiner
 
 Head = Literal['dense', 'masked_offset', 'detection_depth', 'coordinates']
@@ -50,6 +51,8 @@ class DenseRegConfig:
             their input's.
         refiner: width of the tokens in which joints learn of each other, see ``joint_refiner``; 0
             for none. Not with ``coordinates``.
+        completer: width of the layers that complete hands, see ``hand_completer``; 0 for none. Only
+            beside a refiner, which says how far off joints may be.
         unseen: also takes where the camera saw nothing that rules a hand out, see ``DenseCrop``.
             Without it, as published, a finger behind something looks like no finger.
         dropout: share dropped before V.
@@ -66,6 +69,7 @@ class DenseRegConfig:
     vote_channels: int = 512
     narrow_branches: bool = False
     refiner: int = 0
+    completer: int = 0
     unseen: bool = False
     dropout: float = 0.5
     renorm: bool = False
@@ -92,6 +96,11 @@ class DenseRegConfig:
                 'heads: use a multiple, or 0 for none'
             )
 
+    @property
+    def inputs(self) -> int:
+        """Channels of the crops."""
+        return 1 + self.unseen
+
     @classmethod
     def base(cls, joints: int = 21) -> 'DenseRegConfig':
         """Return the published network."""
@@ -114,7 +123,12 @@ class DenseRegConfig:
 
 
 class DenseReg(nn.Module):
-    """The network; N crops in, the fields of each stack out."""
+    """The network; N crops in, the fields of each stack out.
+
+    Attributes:
+        config: size and variant.
+        completer: for ``aggregate``: completes the joints that the fields lead to; or None.
+    """
 
     def __init__(self, config: DenseRegConfig) -> None:
         """Build the network with new weights."""
@@ -123,7 +137,7 @@ class DenseReg(nn.Module):
         norm = _norm(config.renorm)
         stem, width = config.stem_channels, config.channels
         self.stem = nn.Sequential(
-            _conv(1 + config.unseen, stem, 7, norm, stride=2),  # (N, stem, 64, 64)
+            _conv(config.inputs, stem, 7, norm, stride=2),  # (N, stem, 64, 64)
             Residual(stem, 2 * stem, norm),
             nn.MaxPool2d(2),  # (N, 2 stem, 32, 32)
             Residual(2 * stem, 2 * stem, norm),
@@ -149,6 +163,11 @@ class DenseReg(nn.Module):
             if config.refiner and head.fields_per_joint
             else None
         )
+        self.completer = (
+            HandCompleter(config.joints, config.completer)
+            if config.completer and self.refiner is not None
+            else None
+        )
         along = torch.arange(GRID_SIZE) * (2 / GRID_SIZE) - 1
         rows, columns = torch.meshgrid(along, along, indexing='ij')
         self.register_buffer('columns_rows', torch.stack([columns, rows])[None], persistent=False)
@@ -167,7 +186,7 @@ class DenseReg(nn.Module):
         Raises:
             ModelError: the crop has another size.
         """
-        channels = 1 + self.config.unseen
+        channels = self.config.inputs
         if crop.ndim != 4 or crop.shape[1:] != (channels, CROP_SIZE, CROP_SIZE):
             raise ModelError(
                 f'densereg takes crops (N, {channels}, {CROP_SIZE}, {CROP_SIZE}), got '
@@ -210,6 +229,8 @@ class DenseReg(nn.Module):
                 nn.init.normal_(head.get_submodule(name).weight, std=_FIELD_STD)
         if self.refiner is not None:
             self.refiner.start()
+        if self.completer is not None:
+            self.completer.start()
         self.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
 
 

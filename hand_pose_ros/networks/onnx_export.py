@@ -181,7 +181,7 @@ def _densereg(network: nn.Module, config: Any) -> list[Part]:
         Part(
             name='',
             module=_DenseRegFields(network),
-            inputs={'crop': torch.rand(2, 1 + config.unseen, 128, 128)},
+            inputs={'crop': torch.rand(2, config.inputs, 128, 128)},
             outputs=outputs if network.refiner is not None else outputs[:3],
             free={'crop': 0},
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.dense_votes import DenseFields
+from hand_pose_ros.networks.hand_completer import HandCompleter
 from hand_pose_ros.networks.joint_maps import MappedJoints
 from hand_pose_ros.networks.onnx_export import EXTRA, WILDHANDS_OUTPUTS, export_part, parts
 from hand_pose_ros.networks.wildhands import WildHandsOutput
@@ -86,7 +87,17 @@ class OnnxWildHands(OnnxNetwork):
 
 
 class OnnxDenseReg(OnnxNetwork):
-    """DenseReg's last stack."""
+    """DenseReg's last stack; hands are completed in PyTorch, which takes no time.
+
+    Attributes:
+        completer: the network's.
+    """
+
+    @property
+    def completer(self) -> HandCompleter | None:
+        """What completes hands, if the network has it."""
+        completer: HandCompleter | None = self._network.completer
+        return completer
 
     def __call__(self, crop: Tensor) -> list[DenseFields]:
         """Return the fields of crops, as the network takes them."""

@@ -44,7 +44,7 @@ LONGEST = 64  # frames
 # the loss, so that this stands for a chance of one in ten.
 MASK = 0.77
 
-# Mean spread of a hand's joints, pixels, as the shipped network has it where it sees hands well.
+# Mean spread of a hand's joints, pixels, where a network sees hands well, until a card says it.
 SPREAD = 16.3
 # How many times that spread half of the hands lie elsewhere, and how fast their share grows;
 # measured on the validation split.

@@ -60,6 +60,19 @@ def evaluate_checkpoint(
     return validate(make_task(config), loaded.network, batches)
 
 
+def validation_metrics(loaded: LoadedNetwork, path: Path) -> dict[str, float]:
+    """Return the metrics on the validation data that a card names; ``path`` is for errors.
+
+    Raises:
+        TrainingError: the card does not say how the network was trained.
+    """
+    config = training_of(loaded, path)
+    source = make_source(config.data.validation, config.data, torch.device('cpu'))
+    batches = batches_of(source, config.data.validation_batch, torch.device('cpu'))
+    metrics = validate(make_task(config), loaded.network, batches).metrics
+    return {name: round(value, 4) for name, value in metrics.items()}
+
+
 def training_of(loaded: LoadedNetwork, path: Path) -> TrainingConfig:
     """Return the configuration of the training that a card states; ``path`` is for errors.
 

@@ -32,6 +32,8 @@ def seeded(seed=0):
 class Oracle(torch.nn.Module):
     """Knows the fields of the crops it will see, in order."""
 
+    completer = None
+
     def __init__(self, fields):
         super().__init__()
         self.fields = fields
@@ -194,3 +196,31 @@ def test_what_teaches_the_refiner_is_the_distance_of_the_joints(weight):
     taught = [name for name, value in network.refiner.named_parameters() if value.grad is not None]
     assert bool(taught) == bool(weight)
     assert all(value.requires_grad == bool(weight) for value in network.refiner.parameters())
+
+
+def test_only_hands_with_all_joints_are_found_as_the_task_cuts_them():
+    own, batch = (
+        make_task(fakes.make_config(task='densereg', network={**TINY, 'refiner': 4})),
+        hands(),
+    )
+    network = own.build_network().eval()
+    everything = own.find(network, batch, seeded())
+    assert everything.joints.shape == everything.true.shape == (8, 21, 3)
+    assert torch.isfinite(everything.log_error).all()
+    assert everything.visible.all()
+    # The true joints lie about the middle of the crop, moved by what training moves it by.
+    assert everything.true.mean(dim=1)[:, :2].abs().max() < 1.0
+    batch.joints[1, 0, 3] = torch.nan
+    batch.visible[2, 1, 5] = False
+    some = own.find(network, batch, seeded())
+    assert len(some.true) == 7
+    assert int((~some.visible).sum()) == 1
+
+
+def test_training_leaves_a_completer_as_it_is():
+    own = make_task(
+        fakes.make_config(task='densereg', network={**TINY, 'refiner': 4, 'completer': 8})
+    )
+    network = own.build_network()
+    assert not any(weight.requires_grad for weight in network.completer.parameters())
+    assert all(weight.requires_grad for weight in network.stem.parameters())

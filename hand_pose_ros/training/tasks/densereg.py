@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.evaluation.metrics import joint_errors
 from hand_pose_ros.networks.dense_crop import (
+    UNIT,
     DenseCrop,
     background_limit,
     crop_boxes,
@@ -26,9 +27,10 @@ from hand_pose_ros.networks.dense_votes import (
     aggregate,
     dense_targets,
 )
-from hand_pose_ros.networks.densereg import DenseRegConfig
+from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
 from hand_pose_ros.networks.precision import full_precision
 from hand_pose_ros.networks.registry import create_network
+from hand_pose_ros.training.completion import FoundHands
 from hand_pose_ros.training.config import TrainingConfig
 from hand_pose_ros.training.losses.densereg import (
     Reduction,
@@ -102,6 +104,8 @@ class DenseRegTask:
         network = create_network(self.name, self.network_config)
         if not self._options.joint_weight and network.refiner is not None:
             network.refiner.requires_grad_(False)  # no other term teaches it
+        if network.completer is not None:
+            network.completer.requires_grad_(False)  # learns afterwards, see ``completion``
         return network
 
     def augment(self, batch: ViewBatch, draws: Sequence[Generator]) -> ViewBatch:
@@ -137,6 +141,29 @@ class DenseRegTask:
                     total = total + _EXPECTED_WEIGHT * terms['expected']
         return total, terms
 
+    @torch.no_grad()
+    def find(self, network: DenseReg, batch: ViewBatch, generator: Generator) -> FoundHands | None:
+        """Return what a network with a refiner finds in crops as in training, and the truth.
+
+        Only hands whose joints are all labelled and of which some pixel shows; None without a hand.
+        """
+        frames, sides = labelled_hands(batch)
+        if not len(frames):
+            return None
+        crop = self._crops(batch, frames, sides, generator)
+        true = crop.normalise(self._joints(batch, frames, sides))
+        fields = network(crop.channels(unseen=self.network_config.unseen))[-1]
+        found = aggregate(fields, crop, self.aggregation)
+        assert found.error is not None
+        joints = crop.normalise(found.joints)
+        rows = torch.isfinite(torch.cat([true, joints], dim=2)).all(dim=2).all(dim=1)
+        return FoundHands(
+            joints=joints[rows],
+            log_error=(found.error[rows] / UNIT).log(),
+            true=true[rows],
+            visible=batch.visible[frames, sides, : self.network_config.joints][rows],
+        )
+
     def predict(self, network: nn.Module, batch: ViewBatch) -> Mapping[str, Tensor]:
         """Return joints (N, 2, 21, 3) in metres of labelled hands, given a good box; else NaN."""
         frames, sides = labelled_hands(batch)
@@ -147,7 +174,7 @@ class DenseRegTask:
                 crop = self._crops(batch, rows, side, None)
             fields = _full(network(crop.channels(unseen=self.network_config.unseen))[-1])
             with full_precision(batch.image):
-                hands = aggregate(fields, crop, self.aggregation)
+                hands = aggregate(fields, crop, self.aggregation, network.completer)
             known = self.network_config.joints
             joints[rows, side, :known] = hands.joints.to(joints.dtype)
             spread[rows, side, :known] = hands.spread.to(spread.dtype)
