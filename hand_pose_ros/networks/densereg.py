@@ -116,6 +116,7 @@ class DenseRegConfig:
             vote_channels=96,
             narrow_branches=True,
             refiner=96,
+            completer=512,
             unseen=True,
             dropout=0.0,
             weight_std=None,

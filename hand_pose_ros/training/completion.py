@@ -76,7 +76,7 @@ def rehearsal(hands: FoundHands, generator: Generator) -> FoundHands:
 
 def train_completer(
     completer: HandCompleter, hands: FoundHands, generator: Generator, *,
-    poses: int = 3000, found: int = 1000, report: Callable[[int, int], None] | None = None,
+    poses: int, found: int, report: Callable[[int, int], None] | None = None,
 ) -> None:  # fmt: skip
     """Teach a completer, first by rehearsals, then by what was found.
 
