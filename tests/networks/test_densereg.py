@@ -59,7 +59,9 @@ def test_two_stacks_give_r_s_and_v_on_the_grid(joints):
 
 def test_the_small_network_is_small(small):
     assert small.config.joints == 21
-    assert count_parameters(small) <= 1_500_000
+    completer = count_parameters(small.completer)
+    assert count_parameters(small) - completer <= 1_500_000  # what sees the image
+    assert completer == 654_932
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         small(crops(1))
     assert counter.get_total_flops() / 2 <= 0.6e9  # a multiplication and an addition each
@@ -71,6 +73,7 @@ def test_variants_have_fields_and_gradients_everywhere(head, stacks):
     config = dataclasses.replace(DenseRegConfig.small(), head=head, stacks=stacks, joints=5)
     network = DenseReg(config).train()
     assert (network.refiner is None) == (head == 'coordinates')
+    assert (network.completer is None) == (head == 'coordinates')
     if network.refiner is not None:  # which corrects nothing at first
         nn.init.normal_(network.refiner.out.weight, std=0.1)
     stages = network(crops())
@@ -85,7 +88,8 @@ def test_variants_have_fields_and_gradients_everywhere(head, stacks):
             assert fields.coordinates.shape == (2, 5, 3)
             total = total + fields.coordinates.square().sum()
         if fields.correction is not None:
-            total = total + (fields.correction - 0.3).square().sum() + fields.log_error.sum()
+            completed = network.completer(fields.correction, fields.log_error)
+            total = total + (completed[0] - 0.3).square().sum() + completed[1].sum()
     total.backward()
     without = [name for name, value in network.named_parameters() if value.grad is None]
     assert without == []
