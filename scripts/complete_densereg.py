@@ -48,14 +48,9 @@ def with_completer(loaded: LoadedNetwork, width: int) -> tuple[DenseReg, DenseRe
         )
     config = dataclasses.replace(loaded.config, completer=width)
     network = DenseReg(config).eval()
-    network.load_state_dict(
-        {key: value for key, value in network.state_dict().items() if key.startswith('completer.')}
-        | {
-            key: value
-            for key, value in loaded.network.state_dict().items()
-            if not key.startswith('completer.')
-        }
-    )
+    kept = loaded.network.state_dict().items()
+    kept = {key: value for key, value in kept if not key.startswith('completer.')}
+    network.load_state_dict({**network.state_dict(), **kept})
     return network, config
 
 
@@ -92,11 +87,11 @@ def main(arguments: list[str] | None = None) -> None:
     torch.manual_seed(_SEED)
     assert network.completer is not None
     with Progress() as progress:
-        bar = progress.add_task('completer', total=options.poses + options.steps)
+        bar = progress.add_task('completer')
         train_completer(
             network.completer, hands, generator(_SEED, _PASS),
             poses=options.poses, found=options.steps,
-            report=lambda done, _: progress.update(bar, completed=done),
+            report=lambda done, total: progress.update(bar, completed=done, total=total),
         )  # fmt: skip
     completed = dataclasses.replace(loaded, network=network, config=config)
     card = carried_over(loaded.card)

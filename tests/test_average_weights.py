@@ -1,8 +1,6 @@
 """``scripts/average_weights.py``: means of weights, counts left alone, other networks refused."""
 
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,17 +8,14 @@ import torch
 from hand_pose_ros.errors import ModelError
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
+from tests.from_file import module_from
 
-SCRIPT = Path(__file__).parents[1] / 'scripts' / 'average_weights.py'
 TINY = DenseRegConfig(stacks=1, stem_channels=4, channels=8, branch_channels=8, vote_channels=8)
 
 
 @pytest.fixture(scope='module')
 def script():
-    spec = importlib.util.spec_from_file_location('average_weights', SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_from('scripts/average_weights.py')
 
 
 def filled(value, config=TINY):

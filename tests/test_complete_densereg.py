@@ -1,8 +1,6 @@
 """``scripts/complete_densereg.py``: a completer beside weights that stay as they were."""
 
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +10,8 @@ from hand_pose_ros.networks.checkpoint import LoadedNetwork, load_checkpoint, sa
 from hand_pose_ros.networks.densereg import DenseReg, DenseRegConfig
 from hand_pose_ros.training.config import DataConfig, SourceConfig, TrainingConfig
 from hand_pose_ros.training.mapping import plain
+from tests.from_file import module_from
 
-SCRIPT = Path(__file__).parents[1] / 'scripts' / 'complete_densereg.py'
 TINY = DenseRegConfig(
     stacks=1, stem_channels=4, channels=8, branch_channels=8, vote_channels=8, refiner=4,
     dropout=0.0,
@@ -22,10 +20,7 @@ TINY = DenseRegConfig(
 
 @pytest.fixture(scope='module')
 def script():
-    spec = importlib.util.spec_from_file_location('complete_densereg', SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_from('scripts/complete_densereg.py')
 
 
 def checkpoint(folder, config=TINY):

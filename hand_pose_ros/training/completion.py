@@ -5,13 +5,17 @@ hundreds of times, with other joints hidden and other errors every time. Not in 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional
 
+from hand_pose_ros.networks.dense_crop import UNIT
 from hand_pose_ros.networks.hand_completer import HandCompleter
+from hand_pose_ros.networks.rotations import rotation_from_axis_angle
+from hand_pose_ros.training.losses.densereg import error_cost, joint_distance
 
 _BATCH = 512
 # Of rehearsed hands, normalised: errors of joints that show and of others, how they differ from
@@ -69,9 +73,7 @@ def rehearsal(hands: FoundHands, generator: Generator) -> FoundHands:
     strayed = strayed + _JOINT * torch.randn(shape, generator=generator)
     error = torch.where(shown, _SHOWN, _HIDDEN) * strayed.exp()
     noise = torch.randn(*shape, 3, generator=generator) * (error / _PER_COORDINATE)[..., None]
-    return FoundHands(
-        joints=hands.true + noise, log_error=error.log(), true=hands.true, visible=shown
-    )
+    return replace(hands, joints=hands.true + noise, log_error=error.log(), visible=shown)
 
 
 def train_completer(
@@ -115,21 +117,12 @@ def train_completer(
 
 def _cost(joints: Tensor, log_error: Tensor, true: Tensor) -> Tensor:
     """Return how far off completed hands are, and what it costs to expect that of them."""
-    distances = (joints - true).norm(dim=-1)
-    expected = log_error + distances.detach() * (-log_error).exp()
-    return distances.mean() + _EXPECTED * expected.mean()
+    joints, true = joints * UNIT, true * UNIT
+    return joint_distance(joints, true) / UNIT + _EXPECTED * error_cost(log_error, joints, true)
 
 
 def _turned(hands: FoundHands, largest: float, generator: Generator) -> FoundHands:
     """Return hands turned about the view at random."""
     angle = largest * (2 * torch.rand(len(hands.true), generator=generator) - 1)
-    zero, one = torch.zeros_like(angle), torch.ones_like(angle)
-    sine, cosine = angle.sin(), angle.cos()
-    turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], dim=1)
-    turn = turn.reshape(-1, 3, 3)
-    return FoundHands(
-        joints=hands.joints @ turn,
-        log_error=hands.log_error,
-        true=hands.true @ turn,
-        visible=hands.visible,
-    )
+    turn = rotation_from_axis_angle(functional.pad(angle[:, None], (2, 0)))
+    return replace(hands, joints=hands.joints @ turn, true=hands.true @ turn)

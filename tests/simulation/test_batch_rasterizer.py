@@ -1,8 +1,6 @@
 """Both rasterizer backends see the same, and what a ray caster sees."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from hand_pose_ros.simulation.batch import BatchSimulator
 from hand_pose_ros.simulation.batch_config import SimulationConfig
 from hand_pose_ros.simulation.batch_rasterizer import Meshes, rasterize
 from hand_pose_ros.simulation.batch_views import make_views
+from tests.from_file import module_from
 
 CLASSES = ('surface', 'hand_mask', 'material', 'item')
 VALUES = ('depth', 'normal', 'facing', 'attributes')
@@ -43,11 +42,7 @@ def benchmark():
     """The script that the figures come from."""
     pytest.importorskip('trimesh')
     pytest.importorskip('embreex')
-    path = Path(__file__).resolve().parents[2] / 'benchmarks' / 'renderer.py'
-    spec = importlib.util.spec_from_file_location('renderer_benchmark', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_from('benchmarks/renderer.py')
 
 
 @pytest.mark.parametrize('lens', [False, True])

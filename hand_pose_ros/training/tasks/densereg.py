@@ -12,7 +12,6 @@ from torch import Generator, Tensor, nn
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.evaluation.metrics import joint_errors
 from hand_pose_ros.networks.dense_crop import (
-    UNIT,
     DenseCrop,
     background_limit,
     crop_boxes,
@@ -124,8 +123,7 @@ class DenseRegTask:
             crop = self._crops(batch, frames, sides, generator)
             joints = self._joints(batch, frames, sides)
             targets = dense_targets(crop, joints, self._options.reach)
-        image = crop.channels(unseen=self.network_config.unseen)
-        stages = [_full(fields) for fields in network(image)]
+        stages = self._stages(network, crop)
         with full_precision(batch.image):
             terms = densereg_loss(
                 stages, targets, head=self.network_config.head,
@@ -152,14 +150,13 @@ class DenseRegTask:
             return None
         crop = self._crops(batch, frames, sides, generator)
         true = crop.normalise(self._joints(batch, frames, sides))
-        fields = network(crop.channels(unseen=self.network_config.unseen))[-1]
-        found = aggregate(fields, crop, self.aggregation)
-        assert found.error is not None
-        joints = crop.normalise(found.joints)
+        fields = self._stages(network, crop)[-1]
+        joints = crop.normalise(aggregate(fields, crop, self.aggregation).joints)
+        assert fields.log_error is not None
         rows = torch.isfinite(torch.cat([true, joints], dim=2)).all(dim=2).all(dim=1)
         return FoundHands(
             joints=joints[rows],
-            log_error=(found.error[rows] / UNIT).log(),
+            log_error=fields.log_error[rows],
             true=true[rows],
             visible=batch.visible[frames, sides, : self.network_config.joints][rows],
         )
@@ -172,7 +169,7 @@ class DenseRegTask:
         for rows, side in zip(frames.split(_CHUNK), sides.split(_CHUNK), strict=True):
             with full_precision(batch.image):
                 crop = self._crops(batch, rows, side, None)
-            fields = _full(network(crop.channels(unseen=self.network_config.unseen))[-1])
+            fields = self._stages(network, crop)[-1]
             with full_precision(batch.image):
                 hands = aggregate(fields, crop, self.aggregation, network.completer)
             known = self.network_config.joints
@@ -205,6 +202,12 @@ class DenseRegTask:
             'worst joint < 20 mm': 100.0 * float((worst < 0.02).sum()) / count,
             'worst joint < 40 mm': 100.0 * float((worst < 0.04).sum()) / count,
         }
+
+    def _stages(self, network: nn.Module, crop: DenseCrop) -> list[DenseFields]:
+        """Return the fields of every stack, in 32 bits whatever the network's precision."""
+        return [
+            _full(fields) for fields in network(crop.channels(unseen=self.network_config.unseen))
+        ]
 
     def _joints(self, batch: ViewBatch, frames: Tensor, sides: Tensor) -> Tensor:
         """Return the joints (M, J, 3) of hands that the network has."""
