@@ -12,7 +12,7 @@ from hand_pose_ros.training.data import batches_of
 from hand_pose_ros.training.mapping import plain, typed
 from hand_pose_ros.training.sources import Rendered, make_source
 from hand_pose_ros.training.tasks.registry import make_task
-from hand_pose_ros.training.validation import Validation, validate
+from hand_pose_ros.training.validation import Validation, stated, validate
 
 
 def evaluate_checkpoint(
@@ -60,8 +60,10 @@ def evaluate_checkpoint(
     return validate(make_task(config), loaded.network, batches)
 
 
-def validation_metrics(loaded: LoadedNetwork, path: Path) -> dict[str, float]:
-    """Return the metrics on the validation data that a card names; ``path`` is for errors.
+def validation_metrics(loaded: LoadedNetwork, path: Path) -> dict[str, float | None]:
+    """Return, as cards state it, how a network does on the validation data that its card names.
+
+    ``path`` is for errors.
 
     Raises:
         TrainingError: the card does not say how the network was trained.
@@ -69,8 +71,7 @@ def validation_metrics(loaded: LoadedNetwork, path: Path) -> dict[str, float]:
     config = training_of(loaded, path)
     source = make_source(config.data.validation, config.data, torch.device('cpu'))
     batches = batches_of(source, config.data.validation_batch, torch.device('cpu'))
-    metrics = validate(make_task(config), loaded.network, batches).metrics
-    return {name: round(value, 4) for name, value in metrics.items()}
+    return stated(validate(make_task(config), loaded.network, batches).metrics)
 
 
 def training_of(loaded: LoadedNetwork, path: Path) -> TrainingConfig:

@@ -30,7 +30,7 @@ from hand_pose_ros.training.schedule import rate_factor
 from hand_pose_ros.training.seeds import generator, seed_step
 from hand_pose_ros.training.state import read_state, write_state
 from hand_pose_ros.training.tasks.base import Task
-from hand_pose_ros.training.validation import validate
+from hand_pose_ros.training.validation import stated, validate
 
 STATE = 'state.pt'
 MODEL = 'model.safetensors'
@@ -278,7 +278,7 @@ class Trainer:
             {
                 'training': plain(config), 'data': plain(config.data), 'seed': config.seed,
                 'steps': self.step, 'seconds': round(self._seconds, 1),
-                'metrics': {name: _rounded(value) for name, value in self._best.items()},
+                'metrics': stated(self._best),
                 'hardware': _hardware(self._world), 'torch': torch.__version__,
             },
             half=config.half,
@@ -383,7 +383,3 @@ def _hardware(world: World) -> str:
     if world.device.type == 'cuda':
         return f'{world.size} x {torch.cuda.get_device_name(world.device)}'
     return f'{platform.processor() or platform.machine()} CPU, {torch.get_num_threads()} threads'
-
-
-def _rounded(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None

@@ -1,6 +1,7 @@
 """Predictions and errors of a network over a set of batches."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,13 @@ class Validation:
     metrics: dict[str, float]
     predicted: Arrays
     truth: Arrays
+
+
+def stated(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics as cards state them: rounded, None for what is no number."""
+    return {
+        name: round(value, 4) if math.isfinite(value) else None for name, value in metrics.items()
+    }
 
 
 @torch.no_grad()
