@@ -42,6 +42,9 @@ Array = NDArray[np.float64]
 # Share of belief in its landmarks below which a fit does not explain the images.
 _POOR, _POOR_FRAMES = 0.35, 3
 _SURE = 0.95  # probability of the side a network that tells the hands apart gives
+# What landmarks say of the side counts so much where such a network looks. It is right about 98 of
+# 100 simulated hands in thermal images, landmarks about 61 there and 84 in NIR and RGB.
+_LANDMARK_SIDE = 0.15
 
 
 class NetworkSearch(Protocol):
@@ -198,10 +201,14 @@ class HandFollower:
         # Where a network sees the hand now is the better place for a crop than where it was to be.
         seen = self._search.follow(tracks, expected, views, [hand.joints for hand in closer])
         evidence = []
-        for track, hand, near, landmarks in zip(tracks, hands, closer, seen, strict=True):
+        for track, state, hand, near, landmarks in zip(
+            tracks, expected, hands, closer, seen, strict=True
+        ):
             joints = hand.joints
+            told = self._would_find(self._joints(track.side, state))
+            counts = _LANDMARK_SIDE if told else 1.0
             for marks in landmarks.values():
-                track.vote(marks.right_probability, marks.presence)
+                track.vote(marks.right_probability, counts * marks.presence)
             for network_hand in joints:
                 track.vote(_SURE if network_hand.side else 1.0 - _SURE, network_hand.presence)
             if not landmarks and not joints:

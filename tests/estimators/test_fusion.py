@@ -333,6 +333,32 @@ def test_landmarks_of_one_image_alone_do_not_outvote_a_finder_that_sees_no_hand(
     assert poses['right'].state == 'tracked'
 
 
+@pytest.mark.parametrize(('often', 'side'), ((True, 'right'), (False, 'left')))
+def test_landmarks_of_the_wrong_side_turn_no_hand_that_a_finder_often_sees(
+    make, networks, monkeypatch, often, side
+):
+    """In thermal images they take many hands for the other side, and are sure of it."""
+    finder = FakeFinder(sides=(1,))
+    estimator = make({'max_hands': 1}, landmarks=networks, therformer=finder)
+    search = estimator._search
+    right = search.follow
+
+    def wrong(*arguments):
+        return [
+            {name: replace(hand, right_probability=0.02) for name, hand in found.items()}
+            for found in right(*arguments)
+        ]
+
+    monkeypatch.setattr(search, 'follow', wrong)
+    sides = []
+    for number in range(32):
+        # Two frames in three, or the first alone.
+        finder.sides = (1,) if number == 0 or (often and number % 3) else ()
+        sides += [pose.side for pose in estimator.estimate(frame(number, ('thermal',)))]
+    assert sides[:16] == ['right'] * 16
+    assert sides[-1] == side
+
+
 def test_a_therformer_hand_far_from_its_track_does_not_start_a_second_one(make):
     finder = FakeFinder()
     estimator = make(therformer=finder)
