@@ -4,7 +4,7 @@
 
 Runs the network over simulated people it was not trained on, in crops moved and turned as in
 training, and trains the completer (``networks/hand_completer.py``) on their poses and on what was
-found, everything else as it was. A quarter of an hour of two cores, and as much for rendering the
+found, everything else as it was. Twenty minutes of two cores, and three more for rendering the
 clips; after every training of the network, which does not change the completer. The card gets the
 completer's figures and metrics measured anew; ``scripts/calibrate_networks.py`` comes after.
 """
@@ -78,8 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--first', type=int, default=286000, help='people to learn from')
     parser.add_argument('--clips', type=int, default=6000)
     parser.add_argument('--width', type=int, default=512)
-    parser.add_argument('--poses', type=int, default=12000, help='steps on poses alone')
-    parser.add_argument('--steps', type=int, default=2000, help='steps on what was found')
+    parser.add_argument('--poses', type=int, default=30000, help='steps on poses alone')
+    parser.add_argument('--steps', type=int, default=3000, help='steps on what was found')
     options = parser.parse_args(arguments)
     loaded = load_checkpoint(options.checkpoint)
     network, config = with_completer(loaded, options.width)

@@ -45,6 +45,9 @@ _SURE = 0.95  # probability of the side a network that tells the hands apart giv
 # What landmarks say of the side counts so much where such a network looks. It is right about 98 of
 # 100 simulated hands in thermal images, landmarks about 61 there and 84 in NIR and RGB.
 _LANDMARK_SIDE = 0.15
+# Of a hand's surface that the depth image shows: what holds a hand that nothing recognises, and
+# what confirms landmarks of one image where a network that looks for hands sees none.
+_HELD, _HELD_POINTS, _CONFIRMED = 0.5, 10, 0.25
 
 
 class NetworkSearch(Protocol):
@@ -469,12 +472,13 @@ class HandFollower:
             return False
         if depth is not None and contradicted(_when_measured(hand, fit, row, depth), depth):
             return False
+        share = float(fit.depth_share[row])
         if not hand.is_recognised:
-            held = fit.depth_share[row] > 0.5 and fit.depth_points[row] >= 10
+            held = share > _HELD and fit.depth_points[row] >= _HELD_POINTS
             return bool(held) and not self._would_find(fit.joints[row])
         # Warm things have landmarks too: what a network that looks for hands there does not see, a
         # second image or the depth image must confirm.
-        confirmed = hand.is_found or len(hand.landmarks) > 1 or fit.depth_points[row] > 0
+        confirmed = hand.is_found or len(hand.landmarks) > 1 or share > _CONFIRMED
         if depth is not None and not confirmed and self._would_find(fit.joints[row]):
             return False
         return self._is_sure(hand, score)
