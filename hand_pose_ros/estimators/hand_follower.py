@@ -208,7 +208,7 @@ class HandFollower:
             tracks, expected, hands, closer, seen, strict=True
         ):
             joints = hand.joints
-            told = self._would_find(self._joints(track.side, state))
+            told = landmarks and self._would_find(self._joints(track.side, state))
             counts = _LANDMARK_SIDE if told else 1.0
             for marks in landmarks.values():
                 track.vote(marks.right_probability, counts * marks.presence)
