@@ -6,13 +6,14 @@ Clips are from the test split: shapes, motions and rooms that no network was tra
 Images are as a live rig delivers them: native sizes and encodings, through the lens, all streams
 of one stamp. Each clip starts without tracks, and its first frames are not counted. A hand counts
 when a stream in use has most of its joints in view; one that is not reported as tracked has no
-error and lowers the share of those that are.
+error and lowers the share of those that are. Errors of one motion go together, in whatever setting:
+behind ``+-`` stands the standard error of the mean over motions as they come.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,16 @@ class Comparison:
     predicted: list[np.ndarray] = field(default_factory=list)
     truth: list[np.ndarray] = field(default_factory=list)
     covariance: list[np.ndarray] = field(default_factory=list)
+    clip: list[int] = field(default_factory=list)
     false: int = 0
     seconds: float = 0.0
     frames: int = 0
 
     def add(
-        self, poses: Iterable[HandPose], truth: Iterable[HandPose], streams: tuple[str, ...]
-    ) -> None:
-        """Compare one frame."""
+        self, poses: Iterable[HandPose], truth: Iterable[HandPose], streams: tuple[str, ...],
+        clip: int,
+    ) -> None:  # fmt: skip
+        """Compare one frame of a clip."""
         reported = {p.side: p for p in poses if p.state == 'tracked' and p.joints is not None}
         for true in truth:
             if not set(true.sources) & set(streams):
@@ -74,6 +77,7 @@ class Comparison:
             self.covariance.append(
                 np.full((21, 3, 3), np.nan) if covariance is None else covariance
             )
+            self.clip.append(clip)
         self.false += len(reported)
 
     def join(self, other: 'Comparison') -> None:
@@ -81,6 +85,7 @@ class Comparison:
         self.predicted += other.predicted
         self.truth += other.truth
         self.covariance += other.covariance
+        self.clip += other.clip
         self.false += other.false
         self.seconds += other.seconds
         self.frames += other.frames
@@ -90,11 +95,13 @@ class Comparison:
         predicted, truth = np.array(self.predicted), np.array(self.truth)
         found = np.isfinite(predicted).any(axis=(1, 2))
         per_hand = np.linalg.norm(predicted - truth, axis=2).mean(axis=1)
-        per_hand = per_hand[np.isfinite(per_hand)]
+        known = np.isfinite(per_hand)
+        per_hand = per_hand[known]
         return {
             'hands': len(truth),
             'tracked_share': float(found.mean()),
             'mepe_mm': 1e3 * metrics.mepe(predicted, truth),
+            'mepe_error_mm': 1e3 * error_of_mean(per_hand, np.array(self.clip)[known]),
             'median_mm': 1e3 * float(np.median(per_hand)) if len(per_hand) else float('nan'),
             'mepe_ra_mm': 1e3 * metrics.mepe_root_aligned(predicted, truth),
             'wrist_mm': 1e3 * metrics.wrist_error(predicted, truth),
@@ -105,22 +112,31 @@ class Comparison:
         }
 
 
+def error_of_mean(values: np.ndarray, groups: np.ndarray) -> float:
+    """Return the standard error of a mean of values that are alike within groups."""
+    names, index = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        return float('nan')
+    sums = np.bincount(index, weights=values - values.mean())
+    return float(np.sqrt(np.square(sums).sum() * len(names) / (len(names) - 1)) / len(values))
+
+
 def clips(
     setting: str, numbers: Sequence[int], frames: int
-) -> list[tuple[list[RigFrame], list[list[HandPose]]]]:
+) -> dict[int, tuple[list[RigFrame], list[list[HandPose]]]]:
     """Render clips of the test split with all streams."""
     simulator = BatchSimulator(SimulationConfig(setting=setting, split='test'))  # type: ignore[arg-type]
-    return [simulator.rig_frames(number, frames) for number in numbers]
+    return {number: simulator.rig_frames(number, frames) for number in numbers}
 
 
 def compare(
     estimator: Estimator,
-    recorded: Sequence[tuple[list[RigFrame], list[list[HandPose]]]],
+    recorded: Mapping[int, tuple[list[RigFrame], list[list[HandPose]]]],
     streams: tuple[str, ...],
 ) -> Comparison:
     """Run an estimator on clips that are reduced to some streams."""
     comparison = Comparison()
-    for frames, truth in recorded:
+    for clip, (frames, truth) in recorded.items():
         estimator.reset()
         for number, (frame, hands) in enumerate(zip(frames, truth, strict=True)):
             started = time.perf_counter()
@@ -128,7 +144,7 @@ def compare(
             if number >= WARM_UP:
                 comparison.seconds += time.perf_counter() - started
                 comparison.frames += 1
-                comparison.add(poses, hands, streams)
+                comparison.add(poses, hands, streams, clip)
     return comparison
 
 
@@ -240,7 +256,8 @@ def runtimes(rig: RigDescription) -> None:
 def show(run: str, setting: str, figures: dict[str, float]) -> None:
     """Print one line of the table."""
     print(
-        f'{run:32} {setting:10} MEPE {figures["mepe_mm"]:6.1f}  '
+        f'{run:32} {setting:10} MEPE {figures["mepe_mm"]:6.1f} '
+        f'+-{figures["mepe_error_mm"]:4.1f}  '
         f'median {figures["median_mm"]:5.1f}  RA {figures["mepe_ra_mm"]:5.1f}  '
         f'wrist {figures["wrist_mm"]:6.1f}  far {figures["far_share"]:5.1%}  '
         f'tracked {figures["tracked_share"]:6.1%} of {figures["hands"]:4.0f}  '
