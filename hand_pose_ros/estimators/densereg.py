@@ -23,7 +23,8 @@ from hand_pose_ros.estimators.network_runtime import device_of, load_model
 from hand_pose_ros.estimators.rig_views import View
 from hand_pose_ros.networks.checkpoint import LoadedNetwork
 from hand_pose_ros.networks.dense_crop import crop_cubes
-from hand_pose_ros.networks.dense_votes import DenseJoints, aggregate
+from hand_pose_ros.networks.dense_hands import find_hands, look_turns
+from hand_pose_ros.networks.dense_votes import DenseJoints
 from hand_pose_ros.rig.frame import Modality
 from hand_pose_ros.rig.model import RigDescription
 
@@ -142,17 +143,19 @@ class DenseRegRefiner:
 
         Metres.
         """
-        count = len(sides)
+        network, config = self.loaded.network, self.loaded.config
+        count = config.looks * len(sides)
+        turn = look_turns(config.turns, len(sides))
         crop = crop_cubes(
             depth.expand(count, -1, -1, -1),
             intrinsics.expand(count, -1, -1),
-            torch.from_numpy(centres.astype(np.float32)).to(self._device),
+            torch.from_numpy(centres.astype(np.float32)).repeat(config.looks, 1).to(self._device),
             self._side,
-            mirrored=torch.tensor([side == 0 for side in sides], device=self._device),
+            mirrored=torch.tensor([side == 0 for side in sides] * config.looks).to(self._device),
+            turn=None if turn is None else turn.to(self._device),
         )
-        image = crop.channels(unseen=self.loaded.config.unseen)
-        network = self.loaded.network
-        hands = aggregate(network(image)[-1], crop, complete=network.completer)
+        fields = network(crop.channels(unseen=config.unseen))[-1]
+        hands = find_hands(fields, crop, looks=config.looks, complete=network.completer)
         joints, sigma, confidence = (
             value.double().cpu().numpy() for value in (hands.joints, *sureness(hands))
         )

@@ -6,7 +6,7 @@ the crop's pinhole matrix does the rest, so that joints and pixels agree whateve
 The depth image must be free of lens distortion.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import NamedTuple
 
@@ -61,6 +61,10 @@ class DenseCrop:
     def channels(self, *, unseen: bool) -> Tensor:
         """Return what a network takes: the image, and ``unseen`` as a second channel or not."""
         return torch.cat([self.image, self.unseen], dim=1) if unseen else self.image
+
+    def rows(self, index: slice) -> 'DenseCrop':
+        """Return some of the crops."""
+        return DenseCrop(**{one.name: getattr(self, one.name)[index] for one in fields(self)})
 
     def normalise(self, joints: Tensor) -> Tensor:
         """Bring joints (N, J, 3) from metres in the camera's frame to normalised coordinates."""

@@ -7,7 +7,6 @@ normalised: relative to the centre of mass, in units of 100 mm.
 Source: methods specification, sections 3.3 and 3.6.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,8 +23,6 @@ _CELLS = 4
 _LEAST_WEIGHT = 1e-6
 
 Selection = Literal['product', 'heat_3d', 'heat_2d']
-# Joints (N, J, 3) and the logarithms of their expected errors (N, J), normalised: found, completed.
-Complete = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,16 +147,14 @@ def dense_targets(crop: DenseCrop, joints: Tensor, reach: float = 1.0) -> DenseT
 
 
 def aggregate(
-    fields: DenseFields, crop: DenseCrop, config: AggregationConfig | None = None,
-    complete: Complete | None = None,
-) -> DenseJoints:  # fmt: skip
+    fields: DenseFields, crop: DenseCrop, config: AggregationConfig | None = None
+) -> DenseJoints:
     """Find the joints that the fields of the last stack vote for, all hands and joints at once.
 
     Args:
         fields: predicted.
         crop: they belong to.
         config: the published method if None.
-        complete: a network's ``completer``, if it has one.
     """
     config = config or AggregationConfig()
     if fields.coordinates is not None:
@@ -177,12 +172,9 @@ def aggregate(
     blind = foreground.sum(dim=(1, 2)) < config.votes
     if fields.correction is not None:
         centre = centre + fields.correction
-    log_error = fields.log_error
-    if complete is not None and log_error is not None:
-        centre, log_error = complete(centre, log_error)
     error = None
-    if log_error is not None:
-        error = (log_error.exp() * UNIT).masked_fill(blind[:, None], torch.nan)
+    if fields.log_error is not None:
+        error = (fields.log_error.exp() * UNIT).masked_fill(blind[:, None], torch.nan)
     return DenseJoints(
         joints=crop.to_camera(centre).masked_fill(blind[:, None, None], torch.nan),
         spread=spread.masked_fill(blind[:, None], torch.nan),

@@ -53,6 +53,8 @@ class DenseRegConfig:
             for none. Not with ``coordinates``.
         completer: width of the layers that complete hands, see ``hand_completer``; 0 for none. Only
             beside a refiner, which says how far off joints may be.
+        turns: radians by which the crops are turned in which each hand is looked at, see
+            ``dense_hands``; without any, one that is not turned.
         unseen: also takes where the camera saw nothing that rules a hand out, see ``DenseCrop``.
             Without it, as published, a finger behind something looks like no finger.
         dropout: share dropped before V.
@@ -70,6 +72,7 @@ class DenseRegConfig:
     narrow_branches: bool = False
     refiner: int = 0
     completer: int = 0
+    turns: tuple[float, ...] = ()
     unseen: bool = False
     dropout: float = 0.5
     renorm: bool = False
@@ -101,6 +104,11 @@ class DenseRegConfig:
         """Channels of the crops."""
         return 1 + self.unseen
 
+    @property
+    def looks(self) -> int:
+        """How often each hand is looked at."""
+        return max(len(self.turns), 1)
+
     @classmethod
     def base(cls, joints: int = 21) -> 'DenseRegConfig':
         """Return the published network."""
@@ -117,6 +125,7 @@ class DenseRegConfig:
             narrow_branches=True,
             refiner=96,
             completer=512,
+            turns=(-0.3, 0.3),
             unseen=True,
             dropout=0.0,
             weight_std=None,
@@ -128,7 +137,7 @@ class DenseReg(nn.Module):
 
     Attributes:
         config: size and variant.
-        completer: for ``aggregate``: completes the joints that the fields lead to; or None.
+        completer: for ``find_hands``: completes the joints that the fields lead to; or None.
     """
 
     def __init__(self, config: DenseRegConfig) -> None:

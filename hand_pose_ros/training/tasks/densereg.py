@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from hand_pose_ros.datasets.batch import ViewBatch
 from hand_pose_ros.evaluation.metrics import joint_errors
 from hand_pose_ros.networks.dense_crop import (
+    UNIT,
     DenseCrop,
     background_limit,
     crop_boxes,
@@ -20,6 +21,7 @@ from hand_pose_ros.networks.dense_crop import (
     jitter_boxes,
     joint_boxes,
 )
+from hand_pose_ros.networks.dense_hands import find_hands, look_turns
 from hand_pose_ros.networks.dense_votes import (
     AggregationConfig,
     DenseFields,
@@ -148,17 +150,20 @@ class DenseRegTask:
         frames, sides = labelled_hands(batch)
         if not len(frames):
             return None
-        crop = self._crops(batch, frames, sides, generator)
-        true = crop.normalise(self._joints(batch, frames, sides))
+        config = self.network_config
+        crop = self._crops(batch, frames, sides, generator, config.turns)
         fields = self._stages(network, crop)[-1]
-        joints = crop.normalise(aggregate(fields, crop, self.aggregation).joints)
-        assert fields.log_error is not None
+        hands = find_hands(fields, crop, self.aggregation, looks=config.looks)
+        assert hands.error is not None
+        first = crop.rows(slice(len(frames)))
+        true = first.normalise(self._joints(batch, frames, sides))
+        joints = first.normalise(hands.joints)
         rows = torch.isfinite(torch.cat([true, joints], dim=2)).all(dim=2).all(dim=1)
         return FoundHands(
             joints=joints[rows],
-            log_error=fields.log_error[rows],
+            log_error=(hands.error[rows] / UNIT).log(),
             true=true[rows],
-            visible=batch.visible[frames, sides, : self.network_config.joints][rows],
+            visible=batch.visible[frames, sides, : config.joints][rows],
         )
 
     def predict(self, network: nn.Module, batch: ViewBatch) -> Mapping[str, Tensor]:
@@ -166,15 +171,18 @@ class DenseRegTask:
         frames, sides = labelled_hands(batch)
         joints = torch.full_like(batch.joints, torch.nan)
         spread = torch.full_like(batch.joints[..., 0], torch.nan)
+        config = self.network_config
         for rows, side in zip(frames.split(_CHUNK), sides.split(_CHUNK), strict=True):
             with full_precision(batch.image):
-                crop = self._crops(batch, rows, side, None)
+                crop = self._crops(batch, rows, side, None, config.turns)
             fields = self._stages(network, crop)[-1]
             with full_precision(batch.image):
-                hands = aggregate(fields, crop, self.aggregation, network.completer)
-            known = self.network_config.joints
-            joints[rows, side, :known] = hands.joints.to(joints.dtype)
-            spread[rows, side, :known] = hands.spread.to(spread.dtype)
+                hands = find_hands(
+                    fields, crop, self.aggregation,
+                    looks=config.looks, complete=network.completer,
+                )  # fmt: skip
+            joints[rows, side, : config.joints] = hands.joints.to(joints.dtype)
+            spread[rows, side, : config.joints] = hands.spread.to(spread.dtype)
         return {'joints': joints, 'spread': spread}
 
     def measure(self, predicted: Arrays, truth: Arrays) -> dict[str, float]:
@@ -214,16 +222,27 @@ class DenseRegTask:
         return batch.joints[frames, sides, : self.network_config.joints]
 
     def _crops(
-        self, batch: ViewBatch, frames: Tensor, sides: Tensor, generator: Generator | None
-    ) -> DenseCrop:
-        """Cut the crops of hands; with a generator, jittered and augmented."""
+        self, batch: ViewBatch, frames: Tensor, sides: Tensor, generator: Generator | None,
+        turns: tuple[float, ...] = (),
+    ) -> DenseCrop:  # fmt: skip
+        """Cut the crops of hands; with a generator, jittered and augmented.
+
+        With ``turns`` all of them so often, turned that much farther, look by look.
+        """
         depth, intrinsics = batch.image[frames, :1], batch.intrinsics[frames]
         joints = self._joints(batch, frames, sides)
         turn = stretch = None
         if generator is not None:
             turn, stretch = draw_augmentation(len(frames), generator, self._options.turn)
             turn, stretch = turn.to(depth.device), stretch.to(depth.device)
-        mirrored = sides == 0
+        looks = max(len(turns), 1)
+        added = look_turns(turns, len(frames))
+        if added is not None:
+            added = added.to(depth.device)
+            turn = added if turn is None else turn.repeat(looks) + added
+            stretch = None if stretch is None else stretch.repeat(looks, 1)
+        placed = {'mirrored': (sides == 0).repeat(looks), 'turn': turn, 'stretch': stretch}
+        images = depth.repeat(looks, 1, 1, 1), intrinsics.repeat(looks, 1, 1)
         if self._options.crop == 'box':
             pixels = batch.pixels[frames, sides]
             boxes = joint_boxes(pixels, self._options.padding)
@@ -233,18 +252,13 @@ class DenseRegTask:
                 boxes = torch.where(torch.isfinite(given), given, boxes)
             if generator is not None:
                 boxes = jitter_boxes(boxes.cpu(), generator).to(boxes.device)
-            return crop_boxes(
-                depth, intrinsics, boxes, farthest=background_limit(depth, pixels),
-                mirrored=mirrored, turn=turn, stretch=stretch,
-            )  # fmt: skip
+            farthest = background_limit(depth, pixels).repeat(looks)
+            return crop_boxes(*images, boxes.repeat(looks, 1), farthest=farthest, **placed)
         centres = joints.nanmean(dim=1)
         if generator is not None:
             noise = torch.randn(centres.shape, generator=generator)
             centres = centres + self._options.jitter * noise.to(centres.device)
-        return crop_cubes(
-            depth, intrinsics, centres, self._options.side,
-            mirrored=mirrored, turn=turn, stretch=stretch,
-        )  # fmt: skip
+        return crop_cubes(*images, centres.repeat(looks, 1), self._options.side, **placed)
 
 
 def _full(fields: DenseFields) -> DenseFields:
