@@ -46,8 +46,11 @@ class Oracle(torch.nn.Module):
 
 def oracle(own, batch, generator):
     frames, sides = torch.ones(len(batch.image), 2).nonzero(as_tuple=True)
-    crop = own._crops(batch, frames, sides, generator)
-    return Oracle([dense_targets(crop, batch.joints[frames, sides]).fields])
+    # What is predicted is looked at twice, what is learnt once.
+    turns = own.network_config.turns if generator is None else ()
+    crop = own._crops(batch, frames, sides, generator, turns)
+    joints = batch.joints[frames, sides].repeat(max(len(turns), 1), 1, 1)
+    return Oracle([dense_targets(crop, joints).fields])
 
 
 @pytest.mark.parametrize('crop', ['cube', 'box'])
@@ -215,6 +218,24 @@ def test_only_hands_with_all_joints_are_found_as_the_task_cuts_them():
     some = own.find(network, batch, seeded())
     assert len(some.true) == 7
     assert int((~some.visible).sum()) == 1
+
+
+@pytest.mark.parametrize('crop', ['cube', 'box'])
+def test_hands_that_are_looked_at_twice_are_found_where_they_are(crop):
+    """Both crops are turned beside what augmentation turns, and lead to the same joints."""
+    own, batch = task(crop=crop, side=0.36, padding=30), hands(1)
+    assert own.network_config.turns == (-0.3, 0.3)
+    batch.joints[..., :2] *= 0.4
+    batch.joints[..., 2] = 0.5 + 0.1 * batch.joints[..., 0]
+    frames, sides = torch.ones(len(batch.image), 2).nonzero(as_tuple=True)
+    for generator in (None, seeded(3)):
+        once = own._crops(batch, frames, sides, None if generator is None else seeded(3))
+        twice = own._crops(batch, frames, sides, generator, (0.0, 0.3))
+        assert len(twice.image) == 2 * len(once.image)
+        assert torch.equal(twice.rows(slice(len(frames))).image, once.image)
+        assert not torch.equal(twice.rows(slice(len(frames), None)).image, once.image)
+    found = own.predict(oracle(own, batch, None), batch)['joints']
+    assert (found - batch.joints).norm(dim=-1).median() < 0.002
 
 
 def test_training_leaves_a_completer_as_it_is():
