@@ -54,7 +54,6 @@ def measure(size: str, repeats: int, device: str) -> dict[str, dict[str, float]]
     config = DenseRegConfig.small() if size == 'small' else DenseRegConfig.base()
     network = DenseReg(config).to(device).eval()
     depth, intrinsics, joints = two_hands(device)
-    turn = look_turns(config.turns, 2)
 
     def cut() -> DenseCrop:
         return crop_cubes(
@@ -62,7 +61,7 @@ def measure(size: str, repeats: int, device: str) -> dict[str, dict[str, float]]
             intrinsics.repeat(config.looks, 1, 1),
             joints.mean(dim=1).repeat(config.looks, 1),
             mirrored=torch.tensor([True, False] * config.looks, device=device),
-            turn=None if turn is None else turn.to(device),
+            turn=look_turns(config.turns, 2).to(device),
         )
 
     with torch.inference_mode():

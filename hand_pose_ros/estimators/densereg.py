@@ -145,14 +145,13 @@ class DenseRegRefiner:
         """
         network, config = self.loaded.network, self.loaded.config
         count = config.looks * len(sides)
-        turn = look_turns(config.turns, len(sides))
         crop = crop_cubes(
             depth.expand(count, -1, -1, -1),
             intrinsics.expand(count, -1, -1),
             torch.from_numpy(centres.astype(np.float32)).repeat(config.looks, 1).to(self._device),
             self._side,
             mirrored=torch.tensor([side == 0 for side in sides] * config.looks).to(self._device),
-            turn=None if turn is None else turn.to(self._device),
+            turn=look_turns(config.turns, len(sides)).to(self._device),
         )
         fields = network(crop.channels(unseen=config.unseen))[-1]
         hands = find_hands(fields, crop, looks=config.looks, complete=network.completer)

@@ -22,12 +22,12 @@ from hand_pose_ros.networks.dense_votes import (
 Complete = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def look_turns(turns: Sequence[float], count: int) -> Tensor | None:
+def look_turns(turns: Sequence[float], count: int) -> Tensor:
     """Return the turns (T * N,), radians, of crops in which ``count`` hands are looked at.
 
-    None without turns. The looks come one after the other, each with all hands.
+    The looks come one after the other, each with all hands.
     """
-    return torch.tensor(list(turns)).repeat_interleave(count) if turns else None
+    return torch.tensor(list(turns)).repeat_interleave(count)
 
 
 def find_hands(

@@ -54,7 +54,7 @@ class DenseRegConfig:
         completer: width of the layers that complete hands, see ``hand_completer``; 0 for none. Only
             beside a refiner, which says how far off joints may be.
         turns: radians by which the crops are turned in which each hand is looked at, see
-            ``dense_hands``; without any, one that is not turned.
+            ``dense_hands``.
         unseen: also takes where the camera saw nothing that rules a hand out, see ``DenseCrop``.
             Without it, as published, a finger behind something looks like no finger.
         dropout: share dropped before V.
@@ -72,7 +72,7 @@ class DenseRegConfig:
     narrow_branches: bool = False
     refiner: int = 0
     completer: int = 0
-    turns: tuple[float, ...] = ()
+    turns: tuple[float, ...] = (0.0,)
     unseen: bool = False
     dropout: float = 0.5
     renorm: bool = False
@@ -82,7 +82,7 @@ class DenseRegConfig:
         """Refuse what cannot be built.
 
         Raises:
-            ModelError: the number of joints or stacks, or the head, is not possible.
+            ModelError: the number of joints, stacks or looks, or the head, is not possible.
         """
         if self.joints < 1 or self.stacks not in (1, 2):
             raise ModelError(
@@ -92,6 +92,10 @@ class DenseRegConfig:
         if self.head not in get_args(Head):
             raise ModelError(
                 f'densereg has no head {self.head!r}: use one of {", ".join(get_args(Head))}'
+            )
+        if not self.turns:
+            raise ModelError(
+                'densereg that never looks at a hand finds none: give turns at least one, such as 0'
             )
         if self.refiner % TOKEN_HEADS:
             raise ModelError(
@@ -107,7 +111,7 @@ class DenseRegConfig:
     @property
     def looks(self) -> int:
         """How often each hand is looked at."""
-        return max(len(self.turns), 1)
+        return len(self.turns)
 
     @classmethod
     def base(cls, joints: int = 21) -> 'DenseRegConfig':

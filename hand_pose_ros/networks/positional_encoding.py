@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 FREQUENCIES = 4
 SPARSE_CHANNELS = 80
@@ -47,7 +48,7 @@ def dense_encoding(boxes: Tensor, intrinsics: Tensor, size: tuple[int, int]) -> 
     """Encode the centre of every cell of a crop's feature map: (N, 16, rows, columns).
 
     Column j of the map has its centre at ``x0 + (j + 0.5) / columns * (x1 - x0)``, which is where
-    the features of that column come from (the published grid is transposed and not aligned).
+    the features of that column come from; ``legacy_dense_encoding`` is the published grid.
     """
     rows, columns = size
     like = {'dtype': boxes.dtype, 'device': boxes.device}
@@ -59,6 +60,26 @@ def dense_encoding(boxes: Tensor, intrinsics: Tensor, size: tuple[int, int]) -> 
     points = torch.stack([x[:, None].expand(shape), y[:, :, None].expand(shape)], dim=-1)
     angles = viewing_angles(points.flatten(1, 2), intrinsics)
     return encode_angles(angles).transpose(1, 2).unflatten(2, size)
+
+
+def legacy_dense_encoding(
+    boxes: Tensor, intrinsics: Tensor, patch: int, size: tuple[int, int]
+) -> Tensor:
+    """Encode the pixels of crops as the published code does: (N, 16, rows, columns).
+
+    The box is clipped to the patch and truncated. Its pixel (x, y) goes to row x - x0 and column
+    y - y0 of a patch that is zero elsewhere, and the patch, not the box, is resized: codes lie
+    transposed in a corner as large as the crop, not where the features they are for come from.
+
+    Source: methods specification, section 2.11.
+    """
+    low, high = boxes.clamp(0, patch).trunc()[:, None].split(2, dim=-1)
+    along = torch.arange(patch, dtype=boxes.dtype, device=boxes.device)
+    pixels = low + torch.stack(torch.meshgrid(along, along, indexing='ij'), dim=-1).flatten(0, 1)
+    inside = (pixels < high).all(dim=-1, keepdim=True)
+    code = encode_angles(viewing_angles(pixels, intrinsics)) * inside
+    grid = code.transpose(1, 2).unflatten(2, (patch, patch))
+    return functional.interpolate(grid, size, mode='bilinear', align_corners=False)
 
 
 def pseudo_intrinsics(count: int, patch: int, like: Tensor) -> Tensor:

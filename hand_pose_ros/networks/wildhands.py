@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from hand_pose_ros.networks.positional_encoding import (
     DENSE_CHANNELS,
     SPARSE_CHANNELS,
     dense_encoding,
+    legacy_dense_encoding,
     pseudo_intrinsics,
     sparse_encoding,
 )
@@ -23,7 +24,7 @@ from hand_pose_ros.networks.resnet import IMAGE_NET_MEAN, IMAGE_NET_STD, Depth, 
 from hand_pose_ros.networks.rotations import IDENTITY_6D, mirrored_rotations, rotation_from_6d
 from hand_pose_ros.skeleton import JOINT_COUNT
 
-Encoding = Literal['sparse', 'dense', 'none']
+Encoding = Literal['sparse', 'dense', 'legacy_dense', 'none']
 
 NEAREST, FARTHEST = 0.05, 3.0  # metres: what the scale of a camera may say
 GRASPS = 9
@@ -52,7 +53,8 @@ class WildHandsConfig:
         rounds: of refinement.
         dropout: in the refinement, while training.
         mirror_left: present left hands to the network as mirrored right ones, with one HMR head.
-        kpe: encoding of the intrinsics.
+        kpe: encoding of the intrinsics; ``legacy_dense`` is the dense one of the published code,
+            whose cells do not belong to those of the features.
         pseudo_intrinsics: encode a camera of 90 degrees instead of the true one, for images
             without calibration and the ablation "no intrinsics".
         global_feature: add the full image's features to those of the crop.
@@ -88,8 +90,8 @@ class WildHandsConfig:
         """Refuse sizes that do not fit together."""
         if self.depth not in (18, 50):
             raise ModelError(f'WildHands has no backbone of {self.depth} layers: use 18 or 50')
-        if self.kpe not in ('sparse', 'dense', 'none'):
-            raise ModelError(f'kpe is {self.kpe!r}: use sparse, dense or none')
+        if self.kpe not in get_args(Encoding):
+            raise ModelError(f'kpe is {self.kpe!r}: use one of {", ".join(get_args(Encoding))}')
         if self.joint_maps and self.stages < 2:
             raise ModelError(f'joint_maps need two stages or more, not {self.stages}: use 0')
         if self.joint_maps and not self.crops:
@@ -204,7 +206,7 @@ class WildHands(nn.Module):
             if config.global_feature
             else None
         )
-        extra = {'sparse': SPARSE_CHANNELS, 'dense': DENSE_CHANNELS, 'none': 0}[config.kpe]
+        extra = {'sparse': SPARSE_CHANNELS, 'none': 0}.get(config.kpe, DENSE_CHANNELS)
         self.head = FeatureHead(channels + extra, config)
         if config.joint_maps:
             finest = self.crop_backbone.stride // 2
@@ -339,6 +341,8 @@ class WildHands(nn.Module):
             intrinsics = pseudo_intrinsics(len(boxes), self.config.patch, boxes)
         if self.config.kpe == 'dense':
             return [dense_encoding(boxes, intrinsics, (_MAP, _MAP))]
+        if self.config.kpe == 'legacy_dense':
+            return [legacy_dense_encoding(boxes, intrinsics, self.config.patch, (_MAP, _MAP))]
         code = sparse_encoding(boxes, intrinsics)
         return [code[:, :, None, None].expand(-1, -1, _MAP, _MAP)]
 

@@ -16,7 +16,7 @@ TURNS = (-0.3, 0.0, 0.4)
 def looks_at(joints, turns=TURNS):
     """Crops of the hands, look by look, and perfect fields of each."""
     count, turn = len(joints), look_turns(turns, len(joints))
-    looks = max(len(turns), 1)
+    looks = len(turns)
     crop = crop_cubes(
         depth_of(joints).repeat(looks, 1, 1, 1), cameras(count * looks),
         joints.mean(dim=1).repeat(looks, 1),
@@ -33,7 +33,7 @@ def found(joints, error=None, spread=0.01):
 
 
 def test_looks_come_one_after_the_other():
-    assert look_turns((), 3) is None
+    assert torch.equal(look_turns((0.0,), 3), torch.zeros(3))
     assert torch.equal(look_turns((-0.5, 0.25), 2), torch.tensor([-0.5, -0.5, 0.25, 0.25]))
 
 
@@ -51,7 +51,7 @@ def test_every_look_votes_for_the_same_joints():
 
 def test_one_look_is_what_its_votes_say():
     joints = torch.cat([hand(0), hand(1)])
-    fields, crop = looks_at(joints, turns=())
+    fields, crop = looks_at(joints, turns=(0.0,))
     assert torch.equal(find_hands(fields, crop).joints, aggregate(fields, crop).joints)
 
 
@@ -72,7 +72,7 @@ def test_a_look_that_found_nothing_does_not_count():
     assert torch.isnan(hands.spread).all()
 
 
-@pytest.mark.parametrize('turns', [(), TURNS])
+@pytest.mark.parametrize('turns', [(0.0,), TURNS])
 def test_hands_are_completed_once_they_are_joined(turns):
     joints = torch.cat([hand(0), hand(1)])
     fields, crop = looks_at(joints, turns)
@@ -85,7 +85,7 @@ def test_hands_are_completed_once_they_are_joined(turns):
     fields = dataclasses.replace(
         fields, log_error=torch.full(fields.heat_3d.shape[:2], 0.02 / UNIT).log()
     )
-    looks = max(len(turns), 1)
+    looks = len(turns)
     before = find_hands(fields, crop, looks=looks)
     after = find_hands(fields, crop, looks=looks, complete=complete)
     assert [one.shape for one in seen[0]] == [(2, 21, 3), (2, 21)] and len(seen) == 1

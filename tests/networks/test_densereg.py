@@ -131,6 +131,11 @@ def test_a_refiner_whose_heads_do_not_fit_is_refused():
         DenseRegConfig(refiner=10)
 
 
+def test_hands_that_are_never_looked_at_are_refused():
+    with pytest.raises(ModelError, match='finds none: give turns at least one'):
+        DenseRegConfig(turns=())
+
+
 def test_predictions_do_not_depend_on_the_rest_of_the_batch(small):
     with torch.inference_mode():
         both, one = small(crops(2))[-1], small(crops(2)[:1])[-1]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hand_pose_ros.networks.positional_encoding import (
     dense_encoding,
     encode_angles,
+    legacy_dense_encoding,
     pseudo_intrinsics,
     sparse_encoding,
     viewing_angles,
@@ -93,6 +94,22 @@ def test_the_dense_form_is_the_encoding_of_all_pixels_resized():
     pixels = dense_encoding(box, K, (224, 224))
     resized = torch.nn.functional.interpolate(pixels, (7, 7), mode='bilinear', align_corners=False)
     assert torch.allclose(dense_encoding(box, K, (7, 7)), resized, atol=2e-4)
+
+
+def test_the_published_dense_form_is_transposed_in_a_corner_as_large_as_the_crop():
+    box = torch.tensor([[30.7, 60.2, 142.9, 300.0]]).double()  # 112 wide, 164 high inside the patch
+    code = legacy_dense_encoding(box, K, 224, (7, 7))
+    assert code.shape == (1, 16, 7, 7)
+    filled = code[0, 1] > 0  # cosines of x
+    assert filled.nonzero().amax(dim=0).tolist() == [3, 4] and filled[:4, :5].all()
+    # Row 1 and column 3 of 32-pixel cells lie 47.5 and 111.5 pixels from the corner of the box.
+    angles = viewing_angles(torch.tensor([[[30 + 47.5, 60 + 111.5]]]).double(), K)
+    assert torch.allclose(code[0, :, 1, 3], encode_angles(angles[0, 0]), atol=1e-3)
+
+
+def test_the_published_dense_form_knows_nothing_of_a_box_beyond_the_image():
+    outside = torch.tensor([[-80.0, 40.0, -5.0, 115.0]]).double()
+    assert not legacy_dense_encoding(outside, K, 224, (7, 7)).any()
 
 
 def test_without_intrinsics_angles_are_those_of_coordinates_from_minus_one_to_one():

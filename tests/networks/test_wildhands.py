@@ -194,7 +194,7 @@ def test_true_camera_parameters_reproduce_the_true_pixels():
     assert torch.allclose(decoded.translation, true, atol=1e-6)
 
 
-@pytest.mark.parametrize('kpe', ['sparse', 'dense'])
+@pytest.mark.parametrize('kpe', ['sparse', 'dense', 'legacy_dense'])
 def test_the_encoding_feels_box_and_intrinsics(kpe):
     image, crops, matrix, boxes = views()
     net = network(kpe=kpe)
@@ -358,7 +358,7 @@ def test_a_checkpoint_comes_back(tmp_path):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'kpe': 'some'}, 'sparse, dense or none'),
+        ({'kpe': 'some'}, 'sparse, dense, legacy_dense, none'),
         ({'patch': 224}, 'use 112'),
         ({'depth': 34}, '18'),
     ],

@@ -47,9 +47,9 @@ class Oracle(torch.nn.Module):
 def oracle(own, batch, generator):
     frames, sides = torch.ones(len(batch.image), 2).nonzero(as_tuple=True)
     # What is predicted is looked at twice, what is learnt once.
-    turns = own.network_config.turns if generator is None else ()
+    turns = own.network_config.turns if generator is None else (0.0,)
     crop = own._crops(batch, frames, sides, generator, turns)
-    joints = batch.joints[frames, sides].repeat(max(len(turns), 1), 1, 1)
+    joints = batch.joints[frames, sides].repeat(len(turns), 1, 1)
     return Oracle([dense_targets(crop, joints).fields])
 
 

@@ -223,7 +223,7 @@ class DenseRegTask:
 
     def _crops(
         self, batch: ViewBatch, frames: Tensor, sides: Tensor, generator: Generator | None,
-        turns: tuple[float, ...] = (),
+        turns: tuple[float, ...] = (0.0,),
     ) -> DenseCrop:  # fmt: skip
         """Cut the crops of hands; with a generator, jittered and augmented.
 
@@ -231,16 +231,12 @@ class DenseRegTask:
         """
         depth, intrinsics = batch.image[frames, :1], batch.intrinsics[frames]
         joints = self._joints(batch, frames, sides)
-        turn = stretch = None
+        looks = len(turns)
+        turn, stretch = look_turns(turns, len(frames)).to(depth.device), None
         if generator is not None:
-            turn, stretch = draw_augmentation(len(frames), generator, self._options.turn)
-            turn, stretch = turn.to(depth.device), stretch.to(depth.device)
-        looks = max(len(turns), 1)
-        added = look_turns(turns, len(frames))
-        if added is not None:
-            added = added.to(depth.device)
-            turn = added if turn is None else turn.repeat(looks) + added
-            stretch = None if stretch is None else stretch.repeat(looks, 1)
+            drawn, stretch = draw_augmentation(len(frames), generator, self._options.turn)
+            turn = turn + drawn.to(depth.device).repeat(looks)
+            stretch = stretch.to(depth.device).repeat(looks, 1)
         placed = {'mirrored': (sides == 0).repeat(looks), 'turn': turn, 'stretch': stretch}
         images = depth.repeat(looks, 1, 1, 1), intrinsics.repeat(looks, 1, 1)
         if self._options.crop == 'box':
