@@ -4,9 +4,9 @@
 
 Runs the network over simulated people it was not trained on, in crops moved and turned as in
 training, and trains the completer (``networks/hand_completer.py``) on their poses and on what was
-found, everything else as it was. Twenty minutes of two cores, and three more for rendering the
-clips; after every training of the network, which does not change the completer. The card gets the
-completer's figures and metrics measured anew; ``scripts/calibrate_networks.py`` comes after.
+found, everything else as it was. Half an hour of two cores, and three minutes more for rendering
+the clips; after every training of the network, which does not change the completer. The card gets
+the completer's figures and metrics measured anew; ``scripts/calibrate_networks.py`` comes after.
 """
 
 import argparse
