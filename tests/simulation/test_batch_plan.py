@@ -92,6 +92,15 @@ def test_only_the_test_split_shows_some_shapes():
     assert (nearest('train') < 0.05).mean() < 0.03
 
 
+def test_joints_of_a_finger_go_less_together_where_networks_learn():
+    def together(split):
+        generator = np.random.default_rng(0)
+        drawn = np.stack([draw_pose(generator, split) for _ in range(1500)])
+        return np.corrcoef(drawn[:, 0, 2], drawn[:, 1, 2])[0, 1]  # of the index finger
+
+    assert together('train') < 0.6 < 0.75 < together('val')
+
+
 def test_a_path_never_leaves_its_keys():
     generator = np.random.default_rng(3)
     times = np.linspace(0, 20, 2000)
