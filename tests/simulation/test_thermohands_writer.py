@@ -112,14 +112,15 @@ def test_points_of_the_nir_camera_land_on_the_thermal_mask(written):
         document = json.loads((root / clip.folder / 'gt_info' / '000000.json').read_text())
         mask = read(root, clip, 'mask320_256', 0)
         for side in 'LR':
-            joints = np.array(document[f'kps3D_{side}'], float)
+            # Tips and wrist lie on the outline of what is seen, the others within it.
+            joints = np.delete(document[f'kps3D_{side}'], [0, 4, 8, 12, 16, 20], axis=0)
             moved = joints @ T_thermal_nir[:3, :3].T + T_thermal_nir[:3, 3]
             pixels = thermal.camera.scaled(320, 256).project(moved)
             for x, y in pixels[np.isfinite(pixels).all(1)]:
                 if 0 <= x < 319.5 and 0 <= y < 255.5:
                     total += 1
                     hits += mask[round(y), round(x)] > 0
-    assert total >= 21 and hits > 0.9 * total
+    assert total >= 45 and hits > 0.95 * total
 
 
 def test_the_split_list_names_the_clips(written):
